@@ -1,0 +1,1 @@
+//! A reconnecting WebSocket client.

@@ -1,0 +1,1 @@
+//! A model world for `redial`.

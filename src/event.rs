@@ -1,0 +1,286 @@
+//! What goes in: everything that can change a link is an [`Event`].
+
+use crate::id::{ConnId, Request, SubKey};
+use crate::time::Millis;
+use crate::verdict::Verdict;
+
+/// What happened, or what the application wishes. See [`Link::handle`](crate::Link::handle).
+///
+/// Events that come late, twice or in another order are normal on a network: they are accepted,
+/// ignored where they are stale, and counted. The table of what a wish does in which phase is in
+/// the page on [states](crate::docs::states).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event {
+    /// The application wants the link up. In `Idle` and `Halted` it begins afresh: level, streaks
+    /// and give-up clocks at zero; limits and floors remembered. In `Closing` it begins once the old
+    /// connection is gone. Elsewhere it changes nothing.
+    Start,
+    /// The application wants the link down for good. An open connection is closed gracefully,
+    /// an attempt is aborted. A second `Stop` changes nothing.
+    Stop,
+    /// Skips what is left of the current backoff, never a floor, a limit, a pause or being offline.
+    /// Outside `Waiting` it changes nothing.
+    RetryNow,
+    /// The application is in the background: no attempt begins until [`Event::Resume`]. What is
+    /// open stays open.
+    Pause,
+    /// The application is back. A wait ends no later than one quick draw.
+    Resume,
+    /// The platform says that there is no network: no attempt begins until [`Event::NetworkUp`].
+    /// What is held is aborted without counting as a failure, or probed, as the policy says.
+    NetworkDown,
+    /// The platform says that there is a network, or another one. A ready connection is pinged, a
+    /// wait ends no later than one quick draw, an attempt under way is left alone.
+    NetworkUp,
+    /// The timer of [`Action::ArmTimer`](crate::Action::ArmTimer) fired. Early, late, repeated and
+    /// spurious firings are harmless; each disarms the timer.
+    TimerFired,
+    /// Transport and WebSocket handshake are done.
+    Opened {
+        /// The connection that opened.
+        conn: ConnId,
+    },
+    /// The application handshake (login, identify) succeeded. Implies `Opened`. Where the policy has
+    /// no `ready_within` it is stale, and so is a second one.
+    Ready {
+        /// The connection that is ready.
+        conn: ConnId,
+    },
+    /// Bytes arrived. Any event that tells of bytes from the peer is proof of life as this one is.
+    Received {
+        /// The connection on which they arrived.
+        conn: ConnId,
+    },
+    /// The connection is gone, or never came up. The first report decides; later ones are stale.
+    Closed {
+        /// The connection that is gone.
+        conn: ConnId,
+        /// By whom and why, as facts.
+        closure: Closure,
+    },
+    /// The application wants this subscription.
+    Subscribe {
+        /// The subscription.
+        key: SubKey,
+    },
+    /// The application wants this subscription no more.
+    Unsubscribe {
+        /// The subscription.
+        key: SubKey,
+    },
+    /// Say the subscription again: the application found a gap in it. Lifts a final refusal.
+    Resync {
+        /// The subscription.
+        key: SubKey,
+    },
+    /// The server accepted a request.
+    Acked {
+        /// The connection on which the answer arrived.
+        conn: ConnId,
+        /// The request that it answers.
+        request: Request,
+    },
+    /// The server refused a request.
+    Refused {
+        /// The connection on which the answer arrived.
+        conn: ConnId,
+        /// The request that it answers.
+        request: Request,
+        /// For now, or for good.
+        refusal: Refusal,
+    },
+}
+
+/// How a connection ended, as facts: by whom, what it said, and how long the server asks us to wait.
+///
+/// The core classifies a closure by these facts, never by the text of a close reason. See
+/// [`Verdict`] for how.
+///
+/// ```
+/// use core::time::Duration;
+/// use redial::{Closure, IoKind, Verdict};
+///
+/// let refused_upgrade = Closure::peer().http(503).retry_after(Duration::from_secs(20));
+/// let connection_reset = Closure::unknown().io(IoKind::Reset);
+/// let wrong_credentials = Closure::peer().code(4004).verdict(Verdict::Halt);
+/// # let _ = (refused_upgrade, connection_reset, wrong_credentials);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Closure {
+    /// Who ended it. A closure by ourselves is never read as the server's intent.
+    pub by: By,
+    /// What is known of the reason.
+    pub fact: Fact,
+    /// No attempt before this much time has passed (`Retry-After`); zero means none. Clamped to
+    /// `server_delay_max`, ignored in a closure by ourselves.
+    pub retry_after: Option<Millis>,
+    /// A verdict that the protocol stated outright; it comes before rules and table.
+    pub verdict: Option<Verdict>,
+}
+
+impl Closure {
+    /// A closure by the peer: it sent a close frame, a refusal, or a clean end of stream.
+    #[must_use]
+    pub const fn peer() -> Self {
+        Self::by(By::Peer)
+    }
+
+    /// A closure by our own side.
+    #[must_use]
+    pub const fn local() -> Self {
+        Self::by(By::Local)
+    }
+
+    /// A closure by nobody knows whom: a reset, a failed lookup, a broken pipe.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self::by(By::Unknown)
+    }
+
+    const fn by(by: By) -> Self {
+        Self { by, fact: Fact::None, retry_after: None, verdict: None }
+    }
+
+    /// With a WebSocket close code.
+    #[must_use]
+    pub const fn code(mut self, code: u16) -> Self {
+        self.fact = Fact::Code(code);
+        self
+    }
+
+    /// With the HTTP status of a refused upgrade.
+    #[must_use]
+    pub const fn http(mut self, status: u16) -> Self {
+        self.fact = Fact::Http(status);
+        self
+    }
+
+    /// With the kind of an I/O error.
+    #[must_use]
+    pub const fn io(mut self, kind: IoKind) -> Self {
+        self.fact = Fact::Io(kind);
+        self
+    }
+
+    /// With a wait that the server asked for, rounded up to milliseconds.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: core::time::Duration) -> Self {
+        self.retry_after = Some(Millis::from_duration(wait));
+        self
+    }
+
+    /// With a verdict that the protocol stated outright.
+    #[must_use]
+    pub const fn verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = Some(verdict);
+        self
+    }
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(clippy::exhaustive_enums, reason = "there is no fourth party")]
+pub enum By {
+    /// The peer.
+    Peer,
+    /// We ourselves.
+    Local,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What is known of the reason why a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Fact {
+    /// Nothing.
+    None,
+    /// A WebSocket close code (RFC 6455, section 7.4).
+    Code(u16),
+    /// The HTTP status that took the place of the upgrade.
+    Http(u16),
+    /// An I/O error.
+    Io(IoKind),
+}
+
+/// What kind of I/O error ended a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum IoKind {
+    /// Nobody listens at the port.
+    Refused,
+    /// The connection was reset.
+    Reset,
+    /// The operating system gave up waiting.
+    Timeout,
+    /// The name does not resolve.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// The peer broke the protocol: a bad frame, a message over the limit.
+    Protocol,
+    /// Anything else.
+    Other,
+}
+
+/// Why a server refused a request, as far as it decides what we do next.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(clippy::exhaustive_enums, reason = "for now or for good: complete by construction")]
+pub enum Refusal {
+    /// Never: the key is not asked for again until the application says so.
+    Final,
+    /// Not now: asked for again after the key's own backoff, or after the server's delay where it
+    /// gave one (rounded up to a step of that backoff).
+    Retry(Option<Millis>),
+}
+
+/// What a correct driver cannot do. Nothing has changed, not even the link's clock.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The event names a connection that no `Open` has handed out yet.
+    #[error("connection {conn} was not handed out yet, the newest is {newest}")]
+    UnknownConnection {
+        /// The connection that the event named.
+        conn: ConnId,
+        /// The newest connection handed out; 0 before the first.
+        newest: ConnId,
+    },
+    /// The event answers a request that was not handed out yet on that connection.
+    #[error("request {number} was not handed out yet on connection {conn}, the newest is {newest}")]
+    UnknownRequest {
+        /// The connection that the event named.
+        conn: ConnId,
+        /// The number that the event named.
+        number: u64,
+        /// The newest number handed out on that connection; 0 before the first.
+        newest: u64,
+    },
+    /// The event names a key outside the storage that was lent to the link.
+    #[error("key {key} is outside the link's storage of {capacity} slots")]
+    KeyOutsideStorage {
+        /// The key that the event named.
+        key: SubKey,
+        /// How many slots the storage has.
+        capacity: u32,
+    },
+}

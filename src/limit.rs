@@ -1,0 +1,41 @@
+//! The token bucket that bounds attempts and paces requests.
+
+use crate::time::{Instant, Nanos};
+
+/// A token bucket: `burst` at once, then one per `interval`.
+///
+/// In any window W it admits at most `burst + ⌊W / interval⌋`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Limit {
+    pub(crate) burst: u32,
+    pub(crate) interval: Nanos,
+}
+
+impl Limit {
+    /// How long a full bucket's worth of admissions, less one, takes to come back: the tolerance of
+    /// the generic cell rate algorithm.
+    const fn tolerance(self) -> Nanos {
+        Nanos(self.interval.0.saturating_mul(self.burst.saturating_sub(1) as u64))
+    }
+}
+
+/// The state of a token bucket in one word: the theoretical arrival time of the generic cell rate
+/// algorithm (ITU-T I.371, annex A), before which the bucket is not full again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Bucket {
+    pub(crate) full_at: Instant,
+}
+
+impl Bucket {
+    /// The earliest instant at which the bucket has a token.
+    pub(crate) const fn release(self, limit: Limit) -> Instant {
+        Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))
+    }
+
+    /// Takes a token at `now`. The caller has tested [`Bucket::release`].
+    pub(crate) fn charge(&mut self, limit: Limit, now: Instant) {
+        self.full_at = self.full_at.max(now).after(limit.interval);
+    }
+}
