@@ -22,13 +22,16 @@ impl Limit {
 
 /// The state of a token bucket in one word: the theoretical arrival time of the generic cell rate
 /// algorithm (ITU-T I.371, annex A), before which the bucket is not full again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Bucket {
-    pub(crate) full_at: Instant,
+    full_at: Instant,
 }
 
 impl Bucket {
+    /// A bucket with all its tokens.
+    pub(crate) const FULL: Self = Self { full_at: Instant::ZERO };
+
     /// The earliest instant at which the bucket has a token.
     pub(crate) const fn release(self, limit: Limit) -> Instant {
         Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))

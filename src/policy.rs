@@ -39,9 +39,15 @@ pub(crate) struct Retry {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Growth {
-    Ratio { numerator: u32, denominator: u32 },
+    Ratio {
+        numerator: u32,
+        denominator: u32,
+    },
     /// The first `len` entries hold; at least one.
-    Table { steps: [Nanos; 16], len: u8 },
+    Table {
+        steps: [Nanos; 16],
+        len: u8,
+    },
 }
 
 /// How a delay is drawn below its bound.
@@ -137,3 +143,75 @@ pub(crate) struct Rules {
     pub(crate) len: u8,
 }
 
+impl Policy {
+    /// Defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        const fn s(x: u64) -> Nanos {
+            Nanos(x * 1_000_000_000)
+        }
+        Self {
+            retry: Retry {
+                shortest: Nanos(500_000_000),
+                longest: s(30),
+                growth: Growth::Ratio { numerator: 2, denominator: 1 },
+                jitter: JitterKind::Full,
+                first_within: s(1),
+                spread: None,
+            },
+            attempts: Some(Limit { burst: 5, interval: s(10) }),
+            attempts_long: None,
+            give_up: GiveUp { attempts: None, first_attempts: None, outage: None },
+            settle_after: s(30),
+            start_within: s(0),
+            open_within: s(10),
+            ready_within: None,
+            close_within: s(3),
+            heartbeat: Some(Heartbeat {
+                ping_after: s(15),
+                dead_after: s(10),
+                pings: Pings::WhenSilent,
+                first: FirstPing::Fixed,
+            }),
+            late_by: s(5),
+            server_delay_max: s(3600),
+            network_down: NetworkDown::Drop,
+            rejections: 3,
+            subscriptions: Subscriptions {
+                window: 100,
+                pace: None,
+                ack_within: s(10),
+                retry_shortest: s(1),
+                retry_longest: s(30),
+                timeouts: 3,
+                when_degraded: WhenDegraded::Keep,
+            },
+            rules: Rules { list: [Rule::code(0, 0, crate::Verdict::Retry); 16], len: 0 },
+        }
+    }
+    pub(crate) fn reconnects_when_degraded(&self) -> bool {
+        self.subscriptions.when_degraded == WhenDegraded::Reconnect
+    }
+}
+impl Rules {
+    pub(crate) fn as_slice(&self) -> &[Rule] {
+        self.list.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+impl Growth {
+    pub(crate) fn next(&self, bound: Nanos, level: u32, retry: &Retry) -> Nanos {
+        match self {
+            Growth::Ratio { numerator, denominator } => {
+                Nanos(bound.0.saturating_mul(u64::from(*numerator)) / u64::from(*denominator))
+                    .min(retry.longest)
+            }
+            Growth::Table { steps, len } => steps[(level as usize).min(*len as usize) - 1],
+        }
+    }
+}
+impl Retry {
+    pub(crate) fn interval(&self, bound: Nanos, previous: Nanos, capped: bool) -> (Nanos, Nanos) {
+        let _ = (previous, capped);
+        (self.shortest, bound)
+    }
+}

@@ -79,8 +79,7 @@ mod tests {
 
     #[test]
     fn neighbouring_seeds_share_nothing() {
-        let (mut one, mut two) =
-            (Jitter::new(Seed::from_u64(1)), Jitter::new(Seed::from_u64(2)));
+        let (mut one, mut two) = (Jitter::new(Seed::from_u64(1)), Jitter::new(Seed::from_u64(2)));
         let equal = (0..64).filter(|_| one.next() == two.next()).count();
         assert_eq!(equal, 0);
     }

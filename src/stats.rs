@@ -2,9 +2,14 @@
 
 use core::time::Duration;
 
-/// Plain counters since the link was made. From them an adapter derives what a service-level
-/// objective needs: availability (`live` against `wanted`), recovery time, saturation of the
-/// attempt limit (`waited_limit`).
+use crate::event::By;
+use crate::status::{Cause, Phase, WaitsFor};
+use crate::time::Instant;
+
+/// Plain counters since the link was made, saturating. From them an adapter derives what a
+/// service-level objective needs: availability ([`live`](Self::live) against
+/// [`wanted`](Self::wanted)), recovery time, saturation of the attempt limit
+/// ([`waited_limit`](Self::waited_limit)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -15,12 +20,14 @@ pub struct Stats {
     pub opens: u64,
     /// Connections that became ready.
     pub readies: u64,
-    /// Connections lost after they had settled.
+    /// Connections that ended after they had settled.
     pub settled: u64,
     /// Attempts that ended before ready, and connections lost before they settled.
     pub failures: u64,
     /// Connections and attempts that the peer closed.
     pub closed_by_peer: u64,
+    /// Connections and attempts that our own side reported closed.
+    pub closed_by_local: u64,
     /// Connections and attempts that ended by an I/O error or nobody knows how.
     pub closed_by_unknown: u64,
     /// Attempts that did not open in time.
@@ -31,7 +38,9 @@ pub struct Stats {
     pub silences: u64,
     /// Connections and attempts aborted because the network went.
     pub network_losses: u64,
-    /// Events of connections, requests and readies that were out of date.
+    /// Connections given up because a key was given up for now.
+    pub degraded_reconnects: u64,
+    /// Events that were out of date.
     pub stale_events: u64,
     /// Times that `now` ran backwards.
     pub clock_anomalies: u64,
@@ -45,6 +54,8 @@ pub struct Stats {
     pub wanted: Duration,
     /// Time that the link was `Live`.
     pub live: Duration,
+    /// Time that the link was `Degraded`.
+    pub degraded: Duration,
     /// Time spent waiting for a backoff.
     pub waited_backoff: Duration,
     /// Time spent waiting for a floor.
@@ -63,4 +74,118 @@ pub struct Stats {
     pub recovery_last: Duration,
     /// The longest such time.
     pub recovery_worst: Duration,
+    /// When a ready connection was lost that nothing has replaced yet.
+    lost_at: Option<Instant>,
+    counted_to: Instant,
+}
+
+impl Stats {
+    pub(crate) const NONE: Self = Self {
+        attempts: 0,
+        opens: 0,
+        readies: 0,
+        settled: 0,
+        failures: 0,
+        closed_by_peer: 0,
+        closed_by_local: 0,
+        closed_by_unknown: 0,
+        open_timeouts: 0,
+        ready_timeouts: 0,
+        silences: 0,
+        network_losses: 0,
+        degraded_reconnects: 0,
+        stale_events: 0,
+        clock_anomalies: 0,
+        late_wakeups: 0,
+        requests: 0,
+        request_timeouts: 0,
+        wanted: Duration::ZERO,
+        live: Duration::ZERO,
+        degraded: Duration::ZERO,
+        waited_backoff: Duration::ZERO,
+        waited_floor: Duration::ZERO,
+        waited_limit: Duration::ZERO,
+        waited_network: Duration::ZERO,
+        waited_pause: Duration::ZERO,
+        detection_last: Duration::ZERO,
+        detection_worst: Duration::ZERO,
+        recovery_last: Duration::ZERO,
+        recovery_worst: Duration::ZERO,
+        lost_at: None,
+        counted_to: Instant::ZERO,
+    };
+
+    /// An event was out of date.
+    pub(crate) fn stale(&mut self) {
+        count(&mut self.stale_events);
+    }
+
+    /// The time since the last call, for [`Stats::spend`].
+    pub(crate) fn elapsed_to(&mut self, now: Instant) -> Duration {
+        let elapsed = now.saturating_since(self.counted_to);
+        self.counted_to = now;
+        elapsed
+    }
+
+    /// Time was spent in a phase while the link was wanted.
+    pub(crate) fn spend(&mut self, time: Duration, phase: Phase, waits_for: Option<WaitsFor>) {
+        add(&mut self.wanted, time);
+        match waits_for {
+            Some(WaitsFor::Backoff) => add(&mut self.waited_backoff, time),
+            Some(WaitsFor::Floor) => add(&mut self.waited_floor, time),
+            Some(WaitsFor::Limit) => add(&mut self.waited_limit, time),
+            Some(WaitsFor::Network) => add(&mut self.waited_network, time),
+            Some(WaitsFor::Pause) => add(&mut self.waited_pause, time),
+            None if phase == Phase::Live => add(&mut self.live, time),
+            None if phase == Phase::Degraded => add(&mut self.degraded, time),
+            None => {}
+        }
+    }
+
+    /// A connection or an attempt ended; `lost_at` if it was ready.
+    pub(crate) fn ended(&mut self, cause: Cause, settled: bool, lost_at: Option<Instant>) {
+        self.lost_at = self.lost_at.or(lost_at);
+        count(match cause {
+            Cause::Closed { by: By::Peer, .. } => &mut self.closed_by_peer,
+            Cause::Closed { by: By::Local, .. } => &mut self.closed_by_local,
+            Cause::Closed { by: By::Unknown, .. } => &mut self.closed_by_unknown,
+            Cause::OpenTimeout => &mut self.open_timeouts,
+            Cause::ReadyTimeout => &mut self.ready_timeouts,
+            Cause::Silent => &mut self.silences,
+            Cause::Network => &mut self.network_losses,
+            Cause::Degraded => &mut self.degraded_reconnects,
+        });
+        if settled {
+            count(&mut self.settled);
+        } else if cause != Cause::Network {
+            count(&mut self.failures);
+        }
+    }
+
+    /// A silent peer was presumed dead so long after its last byte.
+    pub(crate) fn detected(&mut self, after: Duration) {
+        self.detection_last = after;
+        self.detection_worst = self.detection_worst.max(after);
+    }
+
+    /// The link is `Live` (again).
+    pub(crate) fn recovered(&mut self, now: Instant) {
+        let Some(lost_at) = self.lost_at.take() else { return };
+        self.recovery_last = now.saturating_since(lost_at);
+        self.recovery_worst = self.recovery_worst.max(self.recovery_last);
+    }
+
+    /// The link is not wanted any more: what was lost is not missed.
+    pub(crate) fn unwanted(&mut self) {
+        self.lost_at = None;
+    }
+}
+
+/// One more.
+pub(crate) fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+fn add(sum: &mut Duration, time: Duration) {
+    *sum = sum.saturating_add(time);
 }

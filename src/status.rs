@@ -31,6 +31,19 @@ pub struct Status {
     pub halted: Option<Halted>,
 }
 
+impl Status {
+    pub(crate) const IDLE: Self = Self {
+        phase: Phase::Idle,
+        attempt: None,
+        cause: None,
+        waits_for: None,
+        until: None,
+        continuity: None,
+        losses: 0,
+        halted: None,
+    };
+}
+
 /// Where a link is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

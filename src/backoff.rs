@@ -1,0 +1,167 @@
+//! How long to wait after a failure: the ladder, quick draws, spreads.
+
+use crate::policy::Retry;
+use crate::seed::Jitter;
+use crate::time::{Millis, Nanos};
+use crate::verdict::Verdict;
+
+/// What a link remembers of its failures. Only a settled connection or `Start` forgets it (P8).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Failures {
+    /// Failures in a row.
+    level: u32,
+    /// The ladder's upper end at this level, kept rather than computed as a power.
+    bound: Nanos,
+    /// The last delay drawn from the ladder, for decorrelated jitter.
+    previous: Nanos,
+    /// Whether a delay was drawn with the bound at the ladder's end, for phase jitter.
+    capped: bool,
+    /// Whether the one quick answer to `RetrySoon` is spent.
+    soon_spent: bool,
+    /// Rejections in a row.
+    rejections: u32,
+    /// The window over which the server told its clients to return.
+    told_spread: Option<Nanos>,
+    /// Whether the first delay of the spread in force was drawn.
+    spread_begun: bool,
+}
+
+/// One draw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Delay {
+    pub(crate) length: Nanos,
+    /// A spread is not shortened by hints: that would gather the fleet again.
+    pub(crate) spread: bool,
+}
+
+impl Failures {
+    pub(crate) const fn new() -> Self {
+        Self {
+            level: 0,
+            bound: Nanos::ZERO,
+            previous: Nanos::ZERO,
+            capped: false,
+            soon_spent: false,
+            rejections: 0,
+            told_spread: None,
+            spread_begun: false,
+        }
+    }
+
+    pub(crate) const fn level(&self) -> u32 {
+        self.level
+    }
+
+    pub(crate) const fn rejections(&self) -> u32 {
+        self.rejections
+    }
+
+    /// One more failure in a row. The bound rises whatever kind of draw follows (P8).
+    pub(crate) fn raise(&mut self, retry: &Retry) {
+        let from = if self.level == 0 { retry.shortest } else { self.bound };
+        self.level = self.level.saturating_add(1);
+        self.bound = retry.growth.next(from, self.level, retry);
+    }
+
+    /// One more rejection of our credentials in a row.
+    pub(crate) fn reject(&mut self) {
+        self.rejections = self.rejections.saturating_add(1);
+    }
+
+    /// The upper end of what would be drawn at this level without a spread.
+    pub(crate) fn bound(&self, retry: &Retry) -> Nanos {
+        if self.level == 0 { retry.first_within } else { self.bound }
+    }
+
+    /// The delay that follows a loss or failure with this verdict (P8).
+    pub(crate) fn delay(&mut self, retry: &Retry, verdict: Verdict, jitter: &mut Jitter) -> Delay {
+        let quick = self.is_quick(verdict);
+        if let Some((from, to)) = self.spread(retry, verdict) {
+            return Delay { length: draw(jitter, from, to), spread: true };
+        }
+        let length =
+            if quick { quick_draw(retry, jitter) } else { self.ladder_draw(retry, jitter) };
+        Delay { length, spread: false }
+    }
+
+    fn is_quick(&mut self, verdict: Verdict) -> bool {
+        let first_soon = verdict == Verdict::RetrySoon && !self.soon_spent;
+        self.soon_spent |= verdict == Verdict::RetrySoon;
+        let first_rejection = verdict == Verdict::Reauthenticate && self.rejections == 1;
+        self.level == 0 || first_soon || first_rejection
+    }
+
+    /// The interval of a spread in force that is wider than the ladder at this level.
+    fn spread(&mut self, retry: &Retry, verdict: Verdict) -> Option<(Nanos, Nanos)> {
+        let told = window(retry, verdict);
+        if let Some((_, to)) = told {
+            self.told_spread = Some(to);
+        }
+        let width = self.told_spread.or(retry.spread)?;
+        if width <= self.bound(retry) {
+            return None;
+        }
+        let first = !self.spread_begun;
+        self.spread_begun = true;
+        let tenth = Nanos(width.0 / 10);
+        Some(match told {
+            Some(interval) => interval,
+            None if first => (Nanos::ZERO, width),
+            None => (Nanos(width.0.saturating_sub(tenth.0)), width.saturating_add(tenth)),
+        })
+    }
+
+    fn ladder_draw(&mut self, retry: &Retry, jitter: &mut Jitter) -> Nanos {
+        let previous = self.previous.max(retry.shortest);
+        let (from, to) = retry.interval(self.bound, previous, self.capped);
+        self.capped |= self.bound >= retry.longest;
+        self.previous = draw(jitter, from, to);
+        self.previous
+    }
+}
+
+/// Uniform in `[0, first_within]`.
+pub(crate) fn quick_draw(retry: &Retry, jitter: &mut Jitter) -> Nanos {
+    draw(jitter, Nanos::ZERO, retry.first_within)
+}
+
+/// Uniform in `[from, to]`, both included.
+pub(crate) fn draw(jitter: &mut Jitter, from: Nanos, to: Nanos) -> Nanos {
+    Nanos(jitter.uniform(from.0, to.0))
+}
+
+/// The window that a verdict names, widened so that it has a width (P8).
+fn window(retry: &Retry, verdict: Verdict) -> Option<(Nanos, Nanos)> {
+    match verdict {
+        Verdict::RetryWithin { from, to } => {
+            let from = from.nanos();
+            Some((from, to.nanos().max(from.saturating_add(retry.first_within))))
+        }
+        Verdict::Retry
+        | Verdict::RetrySoon
+        | Verdict::Reauthenticate
+        | Verdict::NextEndpoint
+        | Verdict::FreshSession
+        | Verdict::Halt => None,
+    }
+}
+
+/// The verdict with the spans that a server named clamped to `max`.
+pub(crate) fn clamped(verdict: Verdict, max: Nanos) -> Verdict {
+    match verdict {
+        Verdict::RetryWithin { from, to } => {
+            Verdict::RetryWithin { from: clamped_millis(from, max), to: clamped_millis(to, max) }
+        }
+        Verdict::Retry
+        | Verdict::RetrySoon
+        | Verdict::Reauthenticate
+        | Verdict::NextEndpoint
+        | Verdict::FreshSession
+        | Verdict::Halt => verdict,
+    }
+}
+
+/// `span`, at most `max`.
+pub(crate) fn clamped_millis(span: Millis, max: Nanos) -> Millis {
+    span.min(Millis::from_duration(max.as_duration()))
+}

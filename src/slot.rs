@@ -1,0 +1,224 @@
+//! One subscription's memory, and the lists that run through slots.
+
+use crate::time::Instant;
+
+/// Storage for one subscription: 40 bytes, lent to the link by the driver as an array, a slice or a
+/// `Vec`. Start from [`Slot::EMPTY`]; what a link writes into it is the link's own business.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Slot {
+    /// Its neighbours in the order in which the keys became wanted.
+    pub(crate) wish: Links,
+    /// Its neighbours in the list that `list` names.
+    pub(crate) queue: Links,
+    /// In flight: when the request was handed out. In a retry list: when its turn comes.
+    pub(crate) at: Instant,
+    /// The low half of the number of the last request on this connection.
+    pub(crate) number: u32,
+    /// The era that `known`, `asked`, `tries` and the marks hold for; void in any other.
+    pub(crate) era: u32,
+    /// How often its turn in the slowest retry list is still to be passed over.
+    pub(crate) rounds: u16,
+    /// Requests in a row without an answer, or with a retryable refusal.
+    pub(crate) tries: u8,
+    pub(crate) list: ListId,
+    pub(crate) known: Known,
+    /// What the last request asked for, until it is answered.
+    pub(crate) asked: Asked,
+    pub(crate) marks: Marks,
+}
+
+/// What the peer is known to hold of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Known {
+    Absent,
+    /// A request was never answered, or a gap was found.
+    Maybe,
+    Held,
+}
+
+/// What an unanswered request asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Asked {
+    Nothing,
+    Subscribe,
+    Unsubscribe,
+}
+
+/// Yes-or-no facts of a slot, in one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    pub(crate) const NONE: Self = Self(0);
+    /// The application wants it.
+    pub(crate) const WANTED: Self = Self(1);
+    /// Refused for good.
+    pub(crate) const REFUSED: Self = Self(2);
+    /// It was withdrawn after its request was sent: the answer speaks for a wish that is gone.
+    pub(crate) const OVERTAKEN: Self = Self(4);
+    /// To be said again once the request in flight is answered.
+    pub(crate) const RESYNC: Self = Self(8);
+    /// It waits because the server asked it to, which holds over connections.
+    pub(crate) const ASKED_TO_WAIT: Self = Self(16);
+
+    pub(crate) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    pub(crate) const fn set(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+
+    pub(crate) const fn clear(&mut self, mark: Self) {
+        self.0 &= !mark.0;
+    }
+}
+
+/// Which list a slot's `queue` links belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ListId(pub(crate) u8);
+
+impl ListId {
+    /// Requests in flight, oldest first.
+    pub(crate) const IN_FLIGHT: Self = Self(0);
+    /// Keys to be unsubscribed.
+    pub(crate) const PARTING: Self = Self(1);
+    /// Keys to be subscribed again out of turn.
+    pub(crate) const AGAIN: Self = Self(2);
+    /// The first of the retry lists: one for each step of a key's ladder. All entries of one wait
+    /// equally long, so that each list is in order of time by itself.
+    pub(crate) const RETRY: Self = Self(3);
+    pub(crate) const NONE: Self = Self(u8::MAX);
+
+    pub(crate) const fn is_retry(self) -> bool {
+        self.0 >= Self::RETRY.0 && self.0 != Self::NONE.0
+    }
+}
+
+/// A slot's neighbours in a list, by index.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Links {
+    previous: u32,
+    next: u32,
+}
+
+/// No slot: a storage has at most `u32::MAX` slots, indexed below this.
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+impl Links {
+    const NONE: Self = Self { previous: NOWHERE, next: NOWHERE };
+
+    pub(crate) const fn next(self) -> u32 {
+        self.next
+    }
+}
+
+impl Slot {
+    /// A slot that no key has used yet.
+    pub const EMPTY: Self = Self {
+        wish: Links::NONE,
+        queue: Links::NONE,
+        at: Instant::ZERO,
+        number: 0,
+        era: 0,
+        rounds: 0,
+        tries: 0,
+        list: ListId::NONE,
+        known: Known::Absent,
+        asked: Asked::Nothing,
+        marks: Marks::NONE,
+    };
+
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.marks.has(Marks::WANTED)
+    }
+
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.marks.has(Marks::REFUSED)
+    }
+
+    /// Makes the facts those of `era`: what another connection held says nothing of this one.
+    /// A place in a retry list outlives the connection, the other lists do not.
+    pub(crate) fn renew(&mut self, era: u32) {
+        if self.era == era {
+            return;
+        }
+        self.era = era;
+        self.known = Known::Absent;
+        self.asked = Asked::Nothing;
+        self.tries = 0;
+        self.marks.clear(Marks::OVERTAKEN);
+        self.marks.clear(Marks::RESYNC);
+        if !self.list.is_retry() {
+            self.list = ListId::NONE;
+        }
+    }
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// A doubly linked list through slots: every operation is O(1), and forgetting it is too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct List {
+    pub(crate) first: u32,
+    last: u32,
+}
+
+/// Which of a slot's two pairs of links a list runs through.
+pub(crate) type Through = fn(&mut Slot) -> &mut Links;
+
+/// The order in which keys became wanted.
+pub(crate) fn wish(slot: &mut Slot) -> &mut Links {
+    &mut slot.wish
+}
+
+/// The list that `Slot::list` names.
+pub(crate) fn queue(slot: &mut Slot) -> &mut Links {
+    &mut slot.queue
+}
+
+impl List {
+    pub(crate) const EMPTY: Self = Self { first: NOWHERE, last: NOWHERE };
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first == NOWHERE
+    }
+
+    #[inline]
+    pub(crate) fn push_back(&mut self, slots: &mut [Slot], key: u32, through: Through) {
+        let last = self.last;
+        if let Some(slot) = get(slots, key) {
+            *through(slot) = Links { previous: last, next: NOWHERE };
+        }
+        match get(slots, last) {
+            Some(slot) => through(slot).next = key,
+            None => self.first = key,
+        }
+        self.last = key;
+    }
+
+    /// Takes `key`, which is in this list, out of it.
+    #[inline]
+    pub(crate) fn remove(&mut self, slots: &mut [Slot], key: u32, through: Through) {
+        let Some(slot) = get(slots, key) else { return };
+        let Links { previous, next } = core::mem::replace(through(slot), Links::NONE);
+        match get(slots, previous) {
+            Some(slot) => through(slot).next = next,
+            None => self.first = next,
+        }
+        match get(slots, next) {
+            Some(slot) => through(slot).previous = previous,
+            None => self.last = previous,
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn get(slots: &mut [Slot], key: u32) -> Option<&mut Slot> {
+    slots.get_mut(usize::try_from(key).ok()?)
+}

@@ -1,0 +1,3 @@
+//! The core's tests: one crate, one binary.
+
+mod sizes;
