@@ -228,9 +228,11 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        self.fire_due(&mut cx);
-        self.serve(&mut cx, Counts::default());
-        self.finish(policy, Instant::MAX);
+        if self.is_due() {
+            self.fire_due(&mut cx);
+            self.serve(&mut cx, Counts::default());
+            self.finish(policy, Instant::MAX);
+        }
         Ok(())
     }
 
@@ -274,7 +276,6 @@ impl Lifecycle {
             count(&mut stats.clock_anomalies);
         }
         self.now = self.now.max(now);
-        self.account(stats);
         Context { policy, stats, now: self.now }
     }
 
@@ -284,20 +285,17 @@ impl Lifecycle {
             Event::Start => self.start(cx),
             Event::Stop => self.stop(cx),
             Event::RetryNow => self.retry_now(cx),
-            Event::Pause => self.paused = true,
-            Event::Resume => {
-                let blocked = self.is_blocked();
-                self.paused = false;
-                self.hint(cx, blocked);
-            }
+            Event::Pause => self.condition(cx, |link| link.paused = true),
+            Event::Resume => self.condition(cx, |link| link.paused = false),
             Event::NetworkDown => self.network_down(cx),
             Event::NetworkUp => {
-                let blocked = self.is_blocked();
-                self.offline = false;
                 self.probe(cx);
-                self.hint(cx, blocked);
+                self.condition(cx, |link| link.offline = false);
             }
-            Event::TimerFired => self.armed = Instant::MAX,
+            Event::TimerFired => {
+                self.armed = Instant::MAX;
+                self.pending.0 |= Pending::TIMER;
+            }
             Event::Opened { conn } => self.opened(cx, conn),
             Event::Ready { conn } => self.ready(cx, conn),
             Event::Received { conn } => {
@@ -318,10 +316,16 @@ impl Lifecycle {
         while self.fire_one(cx) {}
     }
 
+    /// Whether a deadline is reached or a state was left: only then is anything due.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.now >= self.wake_at
+    }
+
     /// Works out the next deadline. `speech_at` is the subscriptions'.
     pub(crate) fn finish(&mut self, policy: &Policy, speech_at: Instant) {
         self.wake_at = self.own_deadline(policy).min(speech_at);
-        self.pending = Pending(Pending::ALL);
+        self.pending.0 |= Pending::TIMER;
     }
 }
 
@@ -405,7 +409,7 @@ impl Lifecycle {
             | State::Closing(_)
             | State::Halted(_) => return None,
         }
-        self.account(cx.stats);
+        self.account(cx);
         debug_assert!(cx.now >= self.floor, "P9: the floor admits");
         let limits = [cx.policy.attempts, cx.policy.attempts_long];
         for (bucket, limit) in self.buckets.iter_mut().zip(limits) {
@@ -418,6 +422,8 @@ impl Lifecycle {
         let deadline = cx.now.after(cx.policy.open_within);
         self.wake_at = self.wake_at.min(deadline);
         self.state = State::Up(Connection { id: self.newest, stage: Stage::Opening { deadline } });
+        // Nothing else comes before the report.
+        self.pending.0 = Pending::REPORT | Pending::TIMER;
         count(&mut cx.stats.attempts);
         Some(Action::Open { conn: self.newest })
     }
@@ -445,14 +451,18 @@ impl Lifecycle {
     }
 
     /// The subscriptions have a deadline at `speech_at`.
+    #[inline]
     pub(crate) fn wake_by(&mut self, speech_at: Instant) {
-        self.wake_at = self.wake_at.min(speech_at);
+        if speech_at < self.wake_at {
+            self.wake_at = speech_at;
+            self.pending.0 |= Pending::TIMER;
+        }
     }
 
     /// Nothing but the subscriptions changed: only speech and timer may differ.
     pub(crate) fn speech_changed(&mut self, speech_at: Instant) {
         self.wake_by(speech_at);
-        self.pending.0 |= Pending::SPEECH | Pending::TIMER;
+        self.pending.0 |= Pending::SPEECH;
     }
 
     /// Report, timer.
@@ -581,12 +591,6 @@ impl Lifecycle {
         }
     }
 
-    /// The instant up to which nothing is due.
-    #[inline]
-    pub(crate) const fn wake_at(&self) -> Instant {
-        self.wake_at
-    }
-
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
     /// nothing else has one (P3).
     fn own_deadline(&self, policy: &Policy) -> Instant {
@@ -605,7 +609,10 @@ impl Lifecycle {
     fn start(&mut self, cx: &mut Context<'_>) {
         match &mut self.state {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
-            State::Closing(closing) if closing.then == Then::Idle => closing.then = Then::Begin,
+            State::Closing(closing) if closing.then == Then::Idle => {
+                closing.then = Then::Begin;
+                self.touch();
+            }
             State::Closing(_) | State::Waiting(_) | State::Up(_) => {}
         }
     }
@@ -622,9 +629,11 @@ impl Lifecycle {
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
+        self.account(cx);
+        cx.stats.unwanted();
         self.cause = None;
         match &mut self.state {
-            State::Idle | State::Waiting(_) | State::Halted(_) => self.state = State::Idle,
+            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(cx, State::Idle),
             State::Closing(closing) => {
                 closing.then = Then::Idle;
                 // A close that the driver was told of keeps its reason.
@@ -634,35 +643,30 @@ impl Lifecycle {
             }
             State::Up(Connection { id, stage: Stage::Opening { .. } }) => {
                 self.owed.abort = Some((*id, Why::Stop));
-                self.state = State::Idle;
+                self.enter(cx, State::Idle);
             }
             State::Up(connection) => {
                 if is_settled(connection, cx, false) {
                     count(&mut cx.stats.settled);
                 }
                 let id = connection.id;
-                self.state = State::Closing(Closing {
-                    id,
-                    why: Why::Stop,
-                    deadline: None,
-                    then: Then::Idle,
-                });
+                let (why, then) = (Why::Stop, Then::Idle);
+                self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
             }
-        }
-        if self.state == State::Idle {
-            cx.stats.unwanted();
         }
     }
 
     fn retry_now(&mut self, cx: &mut Context<'_>) {
+        self.account(cx);
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
+            self.touch();
         }
     }
 
     fn network_down(&mut self, cx: &mut Context<'_>) {
-        self.offline = true;
+        self.condition(cx, |link| link.offline = true);
         match cx.policy.network_down {
             NetworkDown::Probe => self.probe(cx),
             NetworkDown::Drop => match &self.state {
@@ -689,17 +693,22 @@ impl Lifecycle {
         if let State::Up(Connection { stage: Stage::Ready { liveness, .. }, .. }) = &mut self.state
         {
             liveness.ask(cx.policy.heartbeat.as_ref());
+            self.touch();
         }
     }
 
-    /// The way may be free again; `blocked` says whether it was not before.
-    fn hint(&mut self, cx: &mut Context<'_>, blocked: bool) {
+    /// Changes whether the link is paused or offline, and takes the hint if the way is free.
+    fn condition(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut Self)) {
+        self.account(cx);
+        let was_blocked = self.is_blocked();
+        change(self);
+        self.touch();
         if self.is_blocked() {
             return;
         }
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
-            wait.hint(blocked, &mut terms);
+            wait.hint(was_blocked, &mut terms);
         }
     }
 }
@@ -716,7 +725,7 @@ impl Lifecycle {
                     None => self.become_ready(cx, conn, liveness),
                     Some(within) => {
                         let stage = Stage::Greeting { deadline: cx.now.after(within), liveness };
-                        self.state = State::Up(Connection { id: conn, stage });
+                        self.enter(cx, State::Up(Connection { id: conn, stage }));
                     }
                 }
             }
@@ -740,6 +749,7 @@ impl Lifecycle {
         }
         let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
         self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
+        self.pending.0 |= Pending::HEAD;
     }
 
     fn ready(&mut self, cx: &mut Context<'_>, conn: ConnId) {
@@ -782,7 +792,7 @@ impl Lifecycle {
         };
         self.ready_since_start = true;
         let stage = Stage::Ready { since: cx.now, service: Service::Restoring, liveness };
-        self.state = State::Up(Connection { id, stage });
+        self.enter(cx, State::Up(Connection { id, stage }));
     }
 
     /// Bytes arrived on `conn`. False, and counted, if it is not held (P6).
@@ -829,10 +839,7 @@ impl Lifecycle {
 
     fn closed_gracefully(&mut self, cx: &mut Context<'_>, then: Then) {
         match then {
-            Then::Idle => {
-                self.state = State::Idle;
-                cx.stats.unwanted();
-            }
+            Then::Idle => self.enter(cx, State::Idle),
             Then::Begin => self.begin_afresh(cx),
             Then::Retry { settled } => {
                 let cause = Cause::Degraded;
@@ -848,6 +855,7 @@ impl Lifecycle {
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12).
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
+        self.account(cx);
         self.cause = Some(ended.cause);
         cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
         let failed = !ended.settled && ended.cause != Cause::Network;
@@ -859,19 +867,19 @@ impl Lifecycle {
             self.failures.raise(&cx.policy.retry);
         }
         match ended.verdict {
-            Verdict::Halt => return self.state = State::Halted(Halted::Fatal),
+            Verdict::Halt => return self.enter(cx, State::Halted(Halted::Fatal)),
             Verdict::RetryWithin { from, .. } => self.raise_floor(cx, from.nanos()),
             Verdict::Reauthenticate => {
                 self.failures.reject();
                 if self.failures.rejections() >= cx.policy.rejections {
-                    return self.state = State::Halted(Halted::Unauthorized);
+                    return self.enter(cx, State::Halted(Halted::Unauthorized));
                 }
             }
             Verdict::Retry | Verdict::RetrySoon | Verdict::NextEndpoint | Verdict::FreshSession => {
             }
         }
         if failed && self.gives_up(cx.policy) {
-            return self.state = State::Halted(Halted::Exhausted);
+            return self.enter(cx, State::Halted(Halted::Exhausted));
         }
         let delay = self.failures.delay(&cx.policy.retry, ended.verdict, &mut self.jitter);
         self.wait(cx, delay.length, delay.spread);
@@ -888,7 +896,20 @@ impl Lifecycle {
         let bound = self.failures.bound(&cx.policy.retry);
         let (floor, backoff) = (self.floor, cx.now.after(backoff));
         let (_, mut terms) = self.terms(cx);
-        self.state = State::Waiting(Wait::new(backoff, spread, floor, bound, &mut terms));
+        let wait = Wait::new(backoff, spread, floor, bound, &mut terms);
+        self.enter(cx, State::Waiting(wait));
+    }
+
+    fn enter(&mut self, cx: &mut Context<'_>, state: State) {
+        self.account(cx);
+        self.state = state;
+        self.touch();
+    }
+
+    /// Anything may be due now, and anything may differ from what the driver was told.
+    const fn touch(&mut self) {
+        self.wake_at = Instant::ZERO;
+        self.pending.0 = Pending::ALL;
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -925,13 +946,19 @@ impl Lifecycle {
                     return false;
                 }
                 wait.come = true;
+                self.pending.0 |= Pending::HEAD;
+                self.account(cx);
                 if self.is_outage_over(cx.policy) {
-                    self.state = State::Halted(Halted::Exhausted);
+                    self.enter(cx, State::Halted(Halted::Exhausted));
                 }
                 true
             }
             State::Up(connection) => match due_cause(connection, cx) {
-                None => false,
+                None => {
+                    // A ping may be owed.
+                    self.pending.0 |= Pending::HEAD;
+                    false
+                }
                 Some((cause, why)) => {
                     let ended = Ended {
                         settled: is_settled(connection, cx, false),
@@ -978,6 +1005,9 @@ impl Lifecycle {
         }
         let State::Up(connection) = &mut self.state else { return };
         let (id, settled) = (connection.id, is_settled(connection, cx, false));
+        self.account(cx);
+        self.pending.0 |= Pending::REPORT;
+        let State::Up(connection) = &mut self.state else { return };
         let Stage::Ready { service, .. } = &mut connection.stage else { return };
         *service = service.next(counts);
         match *service {
@@ -990,37 +1020,30 @@ impl Lifecycle {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     self.cause = Some(Cause::Degraded);
-                    self.state = State::Closing(Closing {
-                        id,
-                        why: Why::Degraded,
-                        deadline: None,
-                        then: Then::Retry { settled },
-                    });
+                    let (why, then) = (Why::Degraded, Then::Retry { settled });
+                    self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
                 }
             }
         }
     }
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in.
-    fn account(&mut self, stats: &mut Stats) {
-        let elapsed = stats.elapsed_to(self.now);
-        let since_counted = self.now.since(self.outage.counted_to);
-        self.outage.counted_to = self.now;
-        let wanted = match &self.state {
-            State::Idle | State::Halted(_) => false,
-            State::Closing(closing) => closing.then != Then::Idle,
-            State::Waiting(_) | State::Up(_) => true,
+    fn account(&mut self, cx: &mut Context<'_>) {
+        let elapsed = cx.stats.elapsed_to(cx.now);
+        let uncounted = cx.now.since(self.outage.counted_to);
+        self.outage.counted_to = cx.now;
+        let (wanted, waits_for) = match &self.state {
+            State::Idle | State::Halted(_) => return,
+            State::Closing(closing) => (closing.then != Then::Idle, None),
+            State::Waiting(wait) => (true, Some(self.waits_for(wait))),
+            State::Up(_) => (true, None),
         };
         if !wanted {
             return;
         }
-        let waits_for = match &self.state {
-            State::Waiting(wait) => Some(self.waits_for(wait)),
-            State::Idle | State::Up(_) | State::Closing(_) | State::Halted(_) => None,
-        };
-        stats.spend(elapsed, self.phase(), waits_for);
+        cx.stats.spend(elapsed, self.phase(), waits_for);
         if !self.is_blocked() && self.speaks_on().is_none() {
-            self.outage.spent = self.outage.spent.saturating_add(since_counted);
+            self.outage.spent = self.outage.spent.saturating_add(uncounted);
         }
     }
 }
@@ -1050,7 +1073,7 @@ fn due_cause(connection: &mut Connection, cx: &mut Context<'_>) -> Option<(Cause
             None
         }
         Due::Dead => {
-            cx.stats.detected(cx.now.saturating_since(liveness.last_byte()));
+            cx.stats.detected(cx.now.since(liveness.last_byte()));
             Some((Cause::Silent, Why::Silent))
         }
     }

@@ -144,12 +144,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Received { .. }
             | Event::Closed { .. } => {
                 lifecycle.apply(&mut cx, event);
-                settle(lifecycle, subscriptions, slots, &mut cx);
+                if lifecycle.is_due() {
+                    settle(lifecycle, subscriptions, slots, &mut cx);
+                }
                 return Ok(());
             }
         }
-        let due = cx.now >= lifecycle.wake_at();
-        if due || lifecycle.serves_otherwise(subscriptions.counts()) {
+        if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
             settle(lifecycle, subscriptions, slots, &mut cx);
         } else {
             lifecycle.speech_changed(subscriptions.wake_at());

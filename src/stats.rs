@@ -1,15 +1,14 @@
 //! Counters and time sums, outside the state that a search compares.
 
-use core::time::Duration;
-
 use crate::event::By;
 use crate::status::{Cause, Phase, WaitsFor};
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
-/// Plain counters since the link was made, saturating. From them an adapter derives what a
-/// service-level objective needs: availability ([`live`](Self::live) against
-/// [`wanted`](Self::wanted)), recovery time, saturation of the attempt limit
-/// ([`waited_limit`](Self::waited_limit)).
+/// Plain counters and sums of nanoseconds since the link was made, saturating, up to the last
+/// transition. From them an adapter derives what a
+/// service-level objective needs: availability ([`live_ns`](Self::live_ns) against
+/// [`wanted_ns`](Self::wanted_ns)), recovery time, saturation of the attempt limit
+/// ([`waited_limit_ns`](Self::waited_limit_ns)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -51,29 +50,29 @@ pub struct Stats {
     /// Requests that no answer came to in time.
     pub request_timeouts: u64,
     /// Time that the link was wanted.
-    pub wanted: Duration,
+    pub wanted_ns: u64,
     /// Time that the link was `Live`.
-    pub live: Duration,
+    pub live_ns: u64,
     /// Time that the link was `Degraded`.
-    pub degraded: Duration,
+    pub degraded_ns: u64,
     /// Time spent waiting for a backoff.
-    pub waited_backoff: Duration,
+    pub waited_backoff_ns: u64,
     /// Time spent waiting for a floor.
-    pub waited_floor: Duration,
+    pub waited_floor_ns: u64,
     /// Time spent waiting for an attempt limit.
-    pub waited_limit: Duration,
+    pub waited_limit_ns: u64,
     /// Time spent waiting for a network.
-    pub waited_network: Duration,
+    pub waited_network_ns: u64,
     /// Time spent waiting for the end of a pause.
-    pub waited_pause: Duration,
+    pub waited_pause_ns: u64,
     /// From the last byte of a connection to its being presumed dead: the last such time.
-    pub detection_last: Duration,
+    pub detection_last_ns: u64,
     /// The longest such time.
-    pub detection_worst: Duration,
+    pub detection_worst_ns: u64,
     /// From the loss of a ready connection to the next `Live`: the last such time.
-    pub recovery_last: Duration,
+    pub recovery_last_ns: u64,
     /// The longest such time.
-    pub recovery_worst: Duration,
+    pub recovery_worst_ns: u64,
     /// When a ready connection was lost that nothing has replaced yet.
     lost_at: Option<Instant>,
     counted_to: Instant,
@@ -99,18 +98,18 @@ impl Stats {
         late_wakeups: 0,
         requests: 0,
         request_timeouts: 0,
-        wanted: Duration::ZERO,
-        live: Duration::ZERO,
-        degraded: Duration::ZERO,
-        waited_backoff: Duration::ZERO,
-        waited_floor: Duration::ZERO,
-        waited_limit: Duration::ZERO,
-        waited_network: Duration::ZERO,
-        waited_pause: Duration::ZERO,
-        detection_last: Duration::ZERO,
-        detection_worst: Duration::ZERO,
-        recovery_last: Duration::ZERO,
-        recovery_worst: Duration::ZERO,
+        wanted_ns: 0,
+        live_ns: 0,
+        degraded_ns: 0,
+        waited_backoff_ns: 0,
+        waited_floor_ns: 0,
+        waited_limit_ns: 0,
+        waited_network_ns: 0,
+        waited_pause_ns: 0,
+        detection_last_ns: 0,
+        detection_worst_ns: 0,
+        recovery_last_ns: 0,
+        recovery_worst_ns: 0,
         lost_at: None,
         counted_to: Instant::ZERO,
     };
@@ -121,23 +120,23 @@ impl Stats {
     }
 
     /// The time since the last call, for [`Stats::spend`].
-    pub(crate) fn elapsed_to(&mut self, now: Instant) -> Duration {
-        let elapsed = now.saturating_since(self.counted_to);
+    pub(crate) fn elapsed_to(&mut self, now: Instant) -> Nanos {
+        let elapsed = now.since(self.counted_to);
         self.counted_to = now;
         elapsed
     }
 
     /// Time was spent in a phase while the link was wanted.
-    pub(crate) fn spend(&mut self, time: Duration, phase: Phase, waits_for: Option<WaitsFor>) {
-        add(&mut self.wanted, time);
+    pub(crate) fn spend(&mut self, time: Nanos, phase: Phase, waits_for: Option<WaitsFor>) {
+        add(&mut self.wanted_ns, time);
         match waits_for {
-            Some(WaitsFor::Backoff) => add(&mut self.waited_backoff, time),
-            Some(WaitsFor::Floor) => add(&mut self.waited_floor, time),
-            Some(WaitsFor::Limit) => add(&mut self.waited_limit, time),
-            Some(WaitsFor::Network) => add(&mut self.waited_network, time),
-            Some(WaitsFor::Pause) => add(&mut self.waited_pause, time),
-            None if phase == Phase::Live => add(&mut self.live, time),
-            None if phase == Phase::Degraded => add(&mut self.degraded, time),
+            Some(WaitsFor::Backoff) => add(&mut self.waited_backoff_ns, time),
+            Some(WaitsFor::Floor) => add(&mut self.waited_floor_ns, time),
+            Some(WaitsFor::Limit) => add(&mut self.waited_limit_ns, time),
+            Some(WaitsFor::Network) => add(&mut self.waited_network_ns, time),
+            Some(WaitsFor::Pause) => add(&mut self.waited_pause_ns, time),
+            None if phase == Phase::Live => add(&mut self.live_ns, time),
+            None if phase == Phase::Degraded => add(&mut self.degraded_ns, time),
             None => {}
         }
     }
@@ -163,16 +162,16 @@ impl Stats {
     }
 
     /// A silent peer was presumed dead so long after its last byte.
-    pub(crate) fn detected(&mut self, after: Duration) {
-        self.detection_last = after;
-        self.detection_worst = self.detection_worst.max(after);
+    pub(crate) fn detected(&mut self, after: Nanos) {
+        self.detection_last_ns = after.0;
+        self.detection_worst_ns = self.detection_worst_ns.max(after.0);
     }
 
     /// The link is `Live` (again).
     pub(crate) fn recovered(&mut self, now: Instant) {
         let Some(lost_at) = self.lost_at.take() else { return };
-        self.recovery_last = now.saturating_since(lost_at);
-        self.recovery_worst = self.recovery_worst.max(self.recovery_last);
+        self.recovery_last_ns = now.since(lost_at).0;
+        self.recovery_worst_ns = self.recovery_worst_ns.max(self.recovery_last_ns);
     }
 
     /// The link is not wanted any more: what was lost is not missed.
@@ -186,6 +185,6 @@ pub(crate) fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
-fn add(sum: &mut Duration, time: Duration) {
-    *sum = sum.saturating_add(time);
+fn add(sum: &mut u64, time: Nanos) {
+    *sum = sum.saturating_add(time.0);
 }
