@@ -156,7 +156,6 @@ impl Pending {
     const REPORT: u8 = 4;
     /// The timer.
     const TIMER: u8 = 8;
-    const ALL: u8 = 15;
 }
 
 /// How a connection or an attempt ended.
@@ -642,7 +641,8 @@ impl Lifecycle {
                 }
             }
             State::Up(Connection { id, stage: Stage::Opening { .. } }) => {
-                self.owed.abort = Some((*id, Why::Stop));
+                let id = *id;
+                self.abort(id, Why::Stop);
                 self.enter(cx, State::Idle);
             }
             State::Up(connection) => {
@@ -650,8 +650,7 @@ impl Lifecycle {
                     count(&mut cx.stats.settled);
                 }
                 let id = connection.id;
-                let (why, then) = (Why::Stop, Then::Idle);
-                self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
+                self.close(cx, id, Why::Stop, Then::Idle);
             }
         }
     }
@@ -677,12 +676,13 @@ impl Lifecycle {
                         cause: Cause::Network,
                         verdict: Verdict::Retry,
                     };
-                    self.owed.abort = Some((connection.id, Why::Network));
+                    self.abort(connection.id, Why::Network);
                     self.end(cx, ended);
                 }
                 State::Closing(closing) => {
-                    self.owed.abort = Some((closing.id, Why::Network));
-                    self.closed_gracefully(cx, closing.then);
+                    let (id, then) = (closing.id, closing.then);
+                    self.abort(id, Why::Network);
+                    self.closed_gracefully(cx, then);
                 }
                 State::Idle | State::Waiting(_) | State::Halted(_) => {}
             },
@@ -693,7 +693,7 @@ impl Lifecycle {
         if let State::Up(Connection { stage: Stage::Ready { liveness, .. }, .. }) = &mut self.state
         {
             liveness.ask(cx.policy.heartbeat.as_ref());
-            self.touch();
+            self.pending.0 |= Pending::HEAD;
         }
     }
 
@@ -909,7 +909,18 @@ impl Lifecycle {
     /// Anything may be due now, and anything may differ from what the driver was told.
     const fn touch(&mut self) {
         self.wake_at = Instant::ZERO;
-        self.pending.0 = Pending::ALL;
+        self.pending.0 |= Pending::SPEECH | Pending::REPORT | Pending::TIMER;
+    }
+
+    /// The connection is to be dropped; from now on it is not held.
+    const fn abort(&mut self, conn: ConnId, why: Why) {
+        self.owed.abort = Some((conn, why));
+        self.pending.0 |= Pending::HEAD;
+    }
+
+    fn close(&mut self, cx: &mut Context<'_>, id: ConnId, why: Why, then: Then) {
+        self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
+        self.pending.0 |= Pending::HEAD;
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -967,7 +978,8 @@ impl Lifecycle {
                         verdict: Verdict::Retry,
                     };
                     // A connection presumed dead is aborted at once; the wait begins now.
-                    self.owed.abort = Some((connection.id, why));
+                    let id = connection.id;
+                    self.abort(id, why);
                     self.end(cx, ended);
                     true
                 }
@@ -976,8 +988,8 @@ impl Lifecycle {
                 if closing.deadline.is_none_or(|deadline| cx.now < deadline) {
                     return false;
                 }
-                self.owed.abort = Some((closing.id, closing.why));
-                let then = closing.then;
+                let (id, why, then) = (closing.id, closing.why, closing.then);
+                self.abort(id, why);
                 self.closed_gracefully(cx, then);
                 true
             }
@@ -1020,8 +1032,7 @@ impl Lifecycle {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     self.cause = Some(Cause::Degraded);
-                    let (why, then) = (Why::Degraded, Then::Retry { settled });
-                    self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
+                    self.close(cx, id, Why::Degraded, Then::Retry { settled });
                 }
             }
         }
@@ -1029,6 +1040,9 @@ impl Lifecycle {
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in.
     fn account(&mut self, cx: &mut Context<'_>) {
+        if self.outage.counted_to == cx.now {
+            return;
+        }
         let elapsed = cx.stats.elapsed_to(cx.now);
         let uncounted = cx.now.since(self.outage.counted_to);
         self.outage.counted_to = cx.now;

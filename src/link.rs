@@ -183,10 +183,12 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         if lifecycle.is_speech_pending() {
             let action = subscriptions.poll(&mut desk(storage.as_mut(), &mut cx));
             lifecycle.wake_by(subscriptions.wake_at());
+            if action.is_none() || !subscriptions.is_window_open(&policy.subscriptions) {
+                lifecycle.speech_drained();
+            }
             if action.is_some() {
                 return action;
             }
-            lifecycle.speech_drained();
         }
         lifecycle.poll_tail()
     }

@@ -61,6 +61,10 @@ impl Marks {
     /// It waits because the server asked it to, which holds over connections.
     pub(crate) const ASKED_TO_WAIT: Self = Self(16);
 
+    /// What goes with the request that it marks.
+    pub(crate) const OF_A_REQUEST: Self =
+        Self(Self::OVERTAKEN.0 | Self::RESYNC.0 | Self::ASKED_TO_WAIT.0);
+
     pub(crate) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
     }

@@ -23,7 +23,7 @@ use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, Slot, Through, get, queue, wish};
+use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, Slot, get, queue, wish};
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
 
@@ -74,6 +74,13 @@ pub(crate) struct Subscriptions {
 /// A key's ladder has at most eight doubling steps above its shortest delay.
 pub(crate) const RETRY_STEPS: usize = 9;
 const LISTS: usize = ListId::RETRY.0 as usize + RETRY_STEPS;
+
+/// What an answer speaks for.
+struct Answered {
+    asked: Asked,
+    tries: u8,
+    marks: Marks,
+}
 
 /// What each call works on besides the subscriptions themselves.
 pub(crate) struct Desk<'a> {
@@ -134,6 +141,12 @@ impl Subscriptions {
         let next = self.sweep.wrapping_add(1);
         self.sweep = if next < capacity { next } else { 0 };
         self.era = self.era.wrapping_add(1);
+    }
+
+    /// Whether another request would fit into the window.
+    #[inline]
+    pub(crate) fn is_window_open(&self, terms: &Terms) -> bool {
+        self.counts.in_flight < u32::from(terms.window)
     }
 
     pub(crate) const fn conn(&self) -> Option<ConnId> {
@@ -245,33 +258,48 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Whether the answer is to the last request of its key on the present connection (P6).
-    fn is_current(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
-        let current = self.conn == Some(conn) && {
-            self.renew(desk.slots, request.key.0);
-            get(desk.slots, request.key.0).is_some_and(|slot| {
-                // The low half decides: a key's older request would have to be 2^32 requests old.
-                slot.asked != Asked::Nothing && slot.number == request.number as u32
-            })
-        };
-        if !current {
+    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
+    /// known. `None`, and counted, unless it answers the last request of its key on the present
+    /// connection (P6).
+    fn answered(
+        &mut self,
+        desk: &mut Desk<'_>,
+        conn: ConnId,
+        request: Request,
+    ) -> Option<Answered> {
+        let key = request.key.0;
+        let slot = get(desk.slots, key).filter(|slot| {
+            // The low half decides: a key's older request would have to be 2^32 requests old.
+            let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+            last && slot.era == self.era && self.conn == Some(conn)
+        });
+        let Some(slot) = slot else {
             desk.stats.stale();
+            return None;
+        };
+        let terms = &desk.policy.subscriptions;
+        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
+        // What is unanswered is open.
+        let count = self.count_of(is_given_up(slot, terms));
+        *count = count.saturating_sub(1);
+        if slot.list == ListId::IN_FLIGHT {
+            self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
         }
-        current
+        slot.asked = Asked::Nothing;
+        slot.tries = 0;
+        slot.marks.clear(Marks::OF_A_REQUEST);
+        self.take(desk.slots, key);
+        Some(answered)
     }
 
     pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
-        if !self.is_current(desk, conn, request) {
-            return;
-        }
-        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
-        let Some(slot) = self.answered(desk.slots, key, terms) else { return };
-        slot.known = match slot.asked {
-            Asked::Subscribe if slot.is_wanted() && slot.marks.has(Marks::RESYNC) => Known::Maybe,
+        let Some(answered) = self.answered(desk, conn, request) else { return };
+        let known = match answered.asked {
+            Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
             Asked::Subscribe => Known::Held,
             Asked::Unsubscribe | Asked::Nothing => Known::Absent,
         };
-        self.conclude(desk.slots, key, terms);
+        self.conclude(desk, request.key.0, known);
     }
 
     pub(crate) fn refused(
@@ -281,60 +309,41 @@ impl Subscriptions {
         request: Request,
         refusal: Refusal,
     ) {
-        if !self.is_current(desk, conn, request) {
+        let Some(answered) = self.answered(desk, conn, request) else { return };
+        let key = request.key.0;
+        // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
+        let speaks_for_wish =
+            answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
+        if let (true, Some(slot)) = (speaks_for_wish, get(desk.slots, key)) {
+            slot.known = Known::Absent;
+            match refusal {
+                Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
+                Refusal::Final => {
+                    slot.marks.set(Marks::REFUSED);
+                    self.counts.refused = self.counts.refused.saturating_add(1);
+                }
+                Refusal::Retry(delay) => {
+                    slot.tries = answered.tries.saturating_add(1);
+                    slot.marks.set(Marks::ASKED_TO_WAIT);
+                    let delay = delay.map(|delay| delay.nanos().min(desk.policy.server_delay_max));
+                    self.retry_later(desk, key, delay);
+                }
+            }
+        }
+        self.conclude(desk, key, Known::Absent);
+    }
+
+    /// What is known decides what is said next.
+    fn conclude(&mut self, desk: &mut Desk<'_>, key: u32, known: Known) {
+        let Some(slot) = get(desk.slots, key) else { return };
+        slot.known = known;
+        if to_say(slot) == Asked::Nothing {
             return;
         }
-        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
-        let Some(slot) = get(desk.slots, key) else { return };
-        let tries = slot.tries;
-        let Some(slot) = self.answered(desk.slots, key, terms) else { return };
-        slot.known = Known::Absent;
-        // A refused unsubscribe, and the answer to a wish that is gone, say no more than that.
-        let speaks_for_wish = slot.asked == Asked::Subscribe && !slot.marks.has(Marks::OVERTAKEN);
-        let resync = slot.marks.has(Marks::RESYNC);
-        match refusal {
-            Refusal::Final if speaks_for_wish && !resync => {
-                slot.marks.set(Marks::REFUSED);
-                self.counts.refused = self.counts.refused.saturating_add(1);
-            }
-            Refusal::Retry(delay) if speaks_for_wish => {
-                slot.tries = tries.saturating_add(1);
-                slot.marks.set(Marks::ASKED_TO_WAIT);
-                let max = desk.policy.server_delay_max;
-                let delay = delay.map(|delay| delay.nanos().min(max));
-                self.retry_later(desk.slots, key, delay, terms, desk.now);
-            }
-            Refusal::Final | Refusal::Retry(_) => {}
-        }
-        self.conclude(desk.slots, key, terms);
-    }
-
-    /// Takes the key whose last request was answered out of its list and the counts.
-    fn answered<'a>(
-        &mut self,
-        slots: &'a mut [Slot],
-        key: u32,
-        terms: &Terms,
-    ) -> Option<&'a mut Slot> {
-        let slot = get(slots, key)?;
-        self.unweigh(slot, terms);
-        if slot.list == ListId::IN_FLIGHT {
-            self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
-        }
-        self.forget_place(slots, key);
-        get(slots, key)
-    }
-
-    /// The answer is taken in: the difference decides what is said next.
-    fn conclude(&mut self, slots: &mut [Slot], key: u32, terms: &Terms) {
-        let Some(slot) = get(slots, key) else { return };
-        slot.asked = Asked::Nothing;
-        slot.marks.clear(Marks::OVERTAKEN);
-        slot.marks.clear(Marks::RESYNC);
         if slot.list == ListId::NONE {
-            self.queue_up(slots, key);
+            self.queue_up(desk.slots, key);
         }
-        self.weigh(slots, key, terms);
+        self.weigh(desk.slots, key, &desk.policy.subscriptions);
     }
 
     /// Applies the deadlines that are due, and works out the next. Bounded by the window.
@@ -370,7 +379,7 @@ impl Subscriptions {
             if let Some(slot) = get(desk.slots, key) {
                 slot.tries = tries.saturating_add(1);
             }
-            self.retry_later(desk.slots, key, None, terms, desk.now);
+            self.retry_later(desk, key, None);
         } else {
             self.queue_up(desk.slots, key);
         }
@@ -397,24 +406,18 @@ impl Subscriptions {
         self.wake_at = next;
     }
 
-    fn retry_later(
-        &mut self,
-        slots: &mut [Slot],
-        key: u32,
-        delay: Option<Nanos>,
-        terms: &Terms,
-        now: Instant,
-    ) {
-        let Some(slot) = get(slots, key) else { return };
-        let given_up = is_given_up(slot, terms);
+    /// Puts a key into the retry list for its tries, or for the `delay` that the server asked for.
+    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>) {
+        let terms = &desk.policy.subscriptions;
+        let Some(slot) = get(desk.slots, key) else { return };
         let asked = delay.unwrap_or(Nanos::ZERO);
-        let floor = if given_up { terms.retry_longest } else { asked };
+        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { asked };
         let tries = if asked == Nanos::ZERO { slot.tries } else { 1 };
         let (step, wait) = step(terms, tries, floor);
         slot.rounds = rounds(asked, wait);
-        slot.at = now.after(wait);
+        slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
-        self.push(slots, key, ListId(ListId::RETRY.0.saturating_add(step)));
+        self.push(desk.slots, key, ListId(ListId::RETRY.0.saturating_add(step)));
     }
 }
 
@@ -424,7 +427,7 @@ impl Subscriptions {
     pub(crate) fn poll(&mut self, desk: &mut Desk<'_>) -> Option<Action> {
         let conn = self.conn?;
         let terms = &desk.policy.subscriptions;
-        if self.counts.in_flight >= u32::from(terms.window) {
+        if !self.is_window_open(terms) {
             return None;
         }
         if self.ripe || desk.now >= self.wake_at {
@@ -452,7 +455,7 @@ impl Subscriptions {
                 let Some(slot) = get(slots, key) else { break };
                 let rounds = slot.rounds.saturating_sub(1);
                 if slot.era == self.era && slot.rounds > 0 {
-                    self.take(slots, key, queue);
+                    self.take(slots, key);
                     if let Some(slot) = get(slots, key) {
                         (slot.rounds, slot.at) = (rounds, now.after(terms.retry_longest));
                     }
@@ -460,7 +463,7 @@ impl Subscriptions {
                     continue;
                 }
                 slot.marks.clear(Marks::ASKED_TO_WAIT);
-                self.take(slots, key, queue);
+                self.take(slots, key);
                 let Some(slot) = get(slots, key) else { break };
                 // A key that the replay has not come to waits for its turn in it.
                 if slot.era == self.era {
@@ -496,7 +499,7 @@ impl Subscriptions {
     }
 
     fn say(&mut self, desk: &mut Desk<'_>, conn: ConnId, key: u32) -> Option<Action> {
-        self.take(desk.slots, key, queue);
+        self.take(desk.slots, key);
         let slot = get(desk.slots, key)?;
         if self.cursor == key {
             self.cursor = slot.wish.next();
@@ -533,7 +536,7 @@ impl Subscriptions {
             return;
         }
         if slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT) {
-            self.take(slots, key, queue);
+            self.take(slots, key);
         }
         if let Some(slot) = get(slots, key) {
             slot.renew(self.era);
@@ -556,13 +559,14 @@ impl Subscriptions {
 
     /// Takes a key out of its list, and its tries with it.
     fn forget_place(&mut self, slots: &mut [Slot], key: u32) {
-        self.take(slots, key, queue);
+        self.take(slots, key);
         if let Some(slot) = get(slots, key) {
             (slot.tries, slot.rounds) = (0, 0);
             slot.marks.clear(Marks::ASKED_TO_WAIT);
         }
     }
 
+    #[inline]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
         if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
             list.push_back(slots, key, queue);
@@ -572,11 +576,12 @@ impl Subscriptions {
         }
     }
 
-    fn take(&mut self, slots: &mut [Slot], key: u32, through: Through) {
+    #[inline]
+    fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);
         if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
-            list.remove(slots, key, through);
+            list.remove(slots, key, queue);
         }
     }
 

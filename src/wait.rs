@@ -14,12 +14,12 @@ pub(crate) struct Wait {
     backoff: Instant,
     /// The backoff is drawn from a spread.
     spread: bool,
-    /// The quick draw of a hint, which stands through further hints.
-    hint: Option<Instant>,
-    /// The floor and the draw on top of it.
+    /// The quick draw of a hint, which stands through further hints; zero before the first.
+    hint: Instant,
+    /// The floor and the draw on top of it; zero if none lies ahead.
     floor: Instant,
-    /// Each limit's release and the draw on top of it, from when it first decided.
-    limits: [Option<Instant>; 2],
+    /// Each limit's release and the draw on top of it; zero until it first binds.
+    limits: [Instant; 2],
     due: Instant,
     decided_by: WaitsFor,
     /// The attempt's time has come; its `Open` waits to be handed out.
@@ -54,9 +54,9 @@ impl Wait {
         let mut wait = Self {
             backoff,
             spread,
-            hint: None,
+            hint: Instant::ZERO,
             floor,
-            limits: [None; 2],
+            limits: [Instant::ZERO; 2],
             due: Instant::MAX,
             decided_by: WaitsFor::Backoff,
             come: false,
@@ -82,15 +82,13 @@ impl Wait {
     /// The way is free (again): a ladder wait ends no later than one quick draw. What fell due
     /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick.
     pub(crate) fn hint(&mut self, blocked: bool, terms: &mut Terms<'_>) {
-        let quick = match self.hint {
-            Some(quick) => quick,
-            None => terms.now.after(quick_draw(&terms.policy.retry, terms.jitter)),
-        };
-        self.hint = Some(quick);
+        if self.hint == Instant::ZERO {
+            self.hint = terms.now.after(quick_draw(&terms.policy.retry, terms.jitter));
+        }
         if blocked && self.backoff <= terms.now {
-            self.backoff = quick;
+            self.backoff = self.hint;
         } else if !self.spread {
-            self.backoff = self.backoff.min(quick);
+            self.backoff = self.backoff.min(self.hint);
         }
         self.come = false;
         self.decide(terms);
@@ -105,13 +103,12 @@ impl Wait {
         for ((limit, bucket), until) in limits.iter().zip(terms.buckets).zip(&mut self.limits) {
             let Some(limit) = limit else { continue };
             let release = bucket.release(*limit);
-            if until.is_none() && release > without_limits {
-                *until = Some(release.after(draw(terms.jitter, Nanos::ZERO, limit.interval)));
+            if *until == Instant::ZERO && release > without_limits {
+                *until = release.after(draw(terms.jitter, Nanos::ZERO, limit.interval));
             }
         }
         let [short, long] = self.limits;
-        self.extend(short.unwrap_or(Instant::ZERO), WaitsFor::Limit);
-        self.extend(long.unwrap_or(Instant::ZERO), WaitsFor::Limit);
+        self.extend(short.max(long), WaitsFor::Limit);
     }
 
     fn extend(&mut self, until: Instant, by: WaitsFor) {
