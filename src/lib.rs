@@ -1,6 +1,10 @@
 //! A sans-IO reconnection core.
 #![no_std]
 
+// The derive of `arbitrary` names `std`.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 mod action;
 mod backoff;
 mod connection;
@@ -13,6 +17,8 @@ mod liveness;
 mod policy;
 mod seed;
 mod slot;
+#[cfg(feature = "serde")]
+mod span;
 mod stats;
 mod status;
 mod subscriptions;
@@ -26,7 +32,10 @@ pub use id::{ConnId, Request, SubKey};
 pub use lifecycle::Lifecycle;
 pub use limit::Limit;
 pub use link::Link;
-pub use policy::{FirstPing, JitterKind, NetworkDown, Pings, Policy, WhenDegraded};
+pub use policy::{
+    FirstPing, Heartbeat, JitterKind, NetworkDown, Pings, Policy, PolicyBuilder, PolicyError,
+    WhenDegraded,
+};
 pub use seed::Seed;
 pub use slot::Slot;
 pub use stats::Stats;

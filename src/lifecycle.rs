@@ -324,7 +324,7 @@ impl Lifecycle {
     /// Works out the next deadline. `speech_at` is the subscriptions'.
     pub(crate) fn finish(&mut self, policy: &Policy, speech_at: Instant) {
         self.wake_at = self.own_deadline(policy).min(speech_at);
-        self.pending.0 |= Pending::TIMER;
+        self.pending.0 |= Pending::SPEECH | Pending::TIMER;
     }
 }
 

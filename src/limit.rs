@@ -1,5 +1,7 @@
 //! The token bucket that bounds attempts and paces requests.
 
+use core::time::Duration;
+
 use crate::time::{Instant, Nanos};
 
 /// A token bucket: `burst` at once, then one per `interval`.
@@ -13,6 +15,25 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// `burst` at once, then one per `interval`. Checked where a policy is built: both must be
+    /// positive.
+    #[must_use]
+    pub const fn new(burst: u32, interval: Duration) -> Self {
+        Self { burst, interval: Nanos::from_duration(interval) }
+    }
+
+    /// How many at once.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// How long until the next token.
+    #[must_use]
+    pub const fn interval(self) -> Duration {
+        self.interval.as_duration()
+    }
+
     /// How long a full bucket's worth of admissions, less one, takes to come back: the tolerance of
     /// the generic cell rate algorithm.
     const fn tolerance(self) -> Nanos {

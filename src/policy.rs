@@ -1,11 +1,52 @@
 //! What was agreed: validated, immutable.
 
+mod builder;
+mod error;
+#[cfg(feature = "serde")]
+mod file;
+
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+pub use builder::PolicyBuilder;
+pub use error::PolicyError;
+
+use crate::event::Closure;
 use crate::limit::Limit;
 use crate::time::Nanos;
-use crate::verdict::Rule;
+use crate::verdict::{Rule, Verdict, classify};
 
-/// What a link may do and when. Immutable; validated where it is built.
+/// What a link may do, and when. It cannot change while a link lives.
+///
+/// [`Policy::new`] is right for a market-data client as it is: the first retry within a second, then
+/// full jitter up to 30 s, at most 5 attempts at once and 6 a minute after that, a dead peer noticed
+/// within 25 s, and it never gives up. Everything else is built and validated by [`PolicyBuilder`],
+/// in a `const` at compile time, or read from a file with the feature `serde`.
+///
+/// ```
+/// use core::time::Duration;
+/// use redial::{Limit, Policy};
+///
+/// const POLICY: Policy = Policy::builder()
+///     .retry(Duration::from_millis(250), Duration::from_secs(20))
+///     .attempts(Limit::new(3, Duration::from_secs(15)))
+///     .build_const();
+/// assert_eq!(POLICY.attempts_within(Duration::from_secs(60)), Some(3 + 4));
+/// ```
+///
+/// A wrong policy in a `const` does not compile:
+///
+/// ```compile_fail
+/// use core::time::Duration;
+/// use redial::Policy;
+///
+/// const LONGEST_BELOW_SHORTEST: Policy = Policy::builder()
+///     .retry(Duration::from_secs(20), Duration::from_secs(1))
+///     .build_const();
+/// # let _ = LONGEST_BELOW_SHORTEST;
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy {
     pub(crate) retry: Retry,
     /// `None` only by `dangerously_no_attempt_limit`.
@@ -28,66 +69,134 @@ pub struct Policy {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Retry {
     pub(crate) shortest: Nanos,
     pub(crate) longest: Nanos,
     pub(crate) growth: Growth,
-    pub(crate) jitter: JitterKind,
+    pub(crate) jitter: Jitter,
     pub(crate) first_within: Nanos,
     pub(crate) spread: Option<Nanos>,
+    /// Whether delays of zero were asked for by their dangerous name.
+    pub(crate) zero: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Growth {
     Ratio {
         numerator: u32,
         denominator: u32,
     },
-    /// The first `len` entries hold; at least one.
+    /// The first `len` steps hold.
     Table {
-        steps: [Nanos; 16],
+        steps: [Nanos; LIST_MAX],
         len: u8,
     },
 }
 
-/// How a delay is drawn below its bound.
+/// How a delay is drawn below its bound v.
+///
+/// "No jitter" is not among them: it is [`PolicyBuilder::dangerously_no_jitter`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum JitterKind {
-    /// Uniform in `[shortest, v]`.
+    /// Uniform in `[shortest, v]` ("Exponential Backoff And Jitter", AWS Architecture Blog, with a
+    /// floor).
     Full,
-    /// Uniform in `[v/2, v]`.
+    /// Uniform in `[v/2, v]` (same source).
     Equal,
-    /// Uniform in `[shortest, min(longest, 3 · previous)]`.
+    /// Uniform in `[shortest, min(longest, 3 · previous)]` (same source). Its upper end follows the
+    /// previous draw, so it can shrink.
     Decorrelated,
-    /// As `Full` until `v = longest`, once more so, then uniform in `[0.8 · longest, longest]`.
+    /// As `Full` until `v = longest`, once more so, then uniform in `[0.8 · longest, longest]`: the
+    /// fleet has spread by then and keeps its phases.
     Phase,
     /// Uniform in `[v(1−p)/(1+p), v]`.
     Proportional {
-        /// p, 1 to 100.
+        /// p in percent, 1 to 100.
         percent: u8,
     },
-    /// Exactly v. Only by a method that says `dangerously`.
-    None,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) enum Jitter {
+    Kind(JitterKind),
+    DangerouslyNone,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct GiveUp {
     pub(crate) attempts: Option<u32>,
     pub(crate) first_attempts: Option<u32>,
     pub(crate) outage: Option<Nanos>,
 }
 
+/// How silence is noticed: pings and patience.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Heartbeat {
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Heartbeat {
     pub(crate) ping_after: Nanos,
     pub(crate) dead_after: Nanos,
     pub(crate) pings: Pings,
     pub(crate) first: FirstPing,
 }
 
+impl Heartbeat {
+    /// Pings after `ping_after` without a byte; `dead_after` without a byte after a ping is death.
+    #[must_use]
+    pub const fn new(ping_after: Duration, dead_after: Duration) -> Self {
+        Self {
+            ping_after: Nanos::from_duration(ping_after),
+            dead_after: Nanos::from_duration(dead_after),
+            pings: Pings::WhenSilent,
+            first: FirstPing::Fixed,
+        }
+    }
+
+    /// When pings are sent; [`Pings::WhenSilent`] unless said.
+    #[must_use]
+    pub const fn pings(mut self, pings: Pings) -> Self {
+        self.pings = pings;
+        self
+    }
+
+    /// When the first ping is due; [`FirstPing::Fixed`] unless said.
+    #[must_use]
+    pub const fn first(mut self, first: FirstPing) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// The silence after which a ping is sent.
+    #[must_use]
+    pub const fn ping_after(&self) -> Duration {
+        self.ping_after.as_duration()
+    }
+
+    /// The silence after a ping that is death.
+    #[must_use]
+    pub const fn dead_after(&self) -> Duration {
+        self.dead_after.as_duration()
+    }
+
+    /// Whether pings wait for silence.
+    #[must_use]
+    pub const fn sends(&self) -> Pings {
+        self.pings
+    }
+}
+
 /// When pings are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Pings {
     /// After `ping_after` without a byte.
@@ -98,16 +207,25 @@ pub enum Pings {
 
 /// When the first ping of a connection is due.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FirstPing {
     /// After `ping_after`.
     Fixed,
-    /// After a draw in `[0, ping_after]`.
+    /// After a draw in `[0, ping_after]`, so that a fleet which returned together does not ping
+    /// together.
     Jittered,
 }
 
 /// What `NetworkDown` does to what is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NetworkDown {
     /// Aborts it; that is no failure.
@@ -117,18 +235,24 @@ pub enum NetworkDown {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Subscriptions {
     pub(crate) window: u16,
     pub(crate) pace: Option<Limit>,
     pub(crate) ack_within: Nanos,
     pub(crate) retry_shortest: Nanos,
     pub(crate) retry_longest: Nanos,
+    /// At most `u8::MAX`, which is what a slot counts to.
     pub(crate) timeouts: u32,
     pub(crate) when_degraded: WhenDegraded,
 }
 
 /// What happens when a key is given up for now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WhenDegraded {
     /// The connection is kept.
@@ -138,80 +262,371 @@ pub enum WhenDegraded {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Rules {
-    pub(crate) list: [Rule; 16],
-    pub(crate) len: u8,
+    list: [Rule; LIST_MAX],
+    len: u8,
 }
 
+/// How many rules, and steps of a table, a policy has room for.
+pub(crate) const LIST_MAX: usize = 16;
+
 impl Policy {
-    /// Defaults.
+    /// The defaults.
     #[must_use]
     pub const fn new() -> Self {
-        const fn s(x: u64) -> Nanos {
-            Nanos(x * 1_000_000_000)
-        }
         Self {
             retry: Retry {
-                shortest: Nanos(500_000_000),
-                longest: s(30),
+                shortest: Nanos::from_millis(500),
+                longest: Nanos::from_millis(30_000),
                 growth: Growth::Ratio { numerator: 2, denominator: 1 },
-                jitter: JitterKind::Full,
-                first_within: s(1),
+                jitter: Jitter::Kind(JitterKind::Full),
+                first_within: Nanos::from_millis(1_000),
                 spread: None,
+                zero: false,
             },
-            attempts: Some(Limit { burst: 5, interval: s(10) }),
+            attempts: Some(Limit { burst: 5, interval: Nanos::from_millis(10_000) }),
             attempts_long: None,
             give_up: GiveUp { attempts: None, first_attempts: None, outage: None },
-            settle_after: s(30),
-            start_within: s(0),
-            open_within: s(10),
+            settle_after: Nanos::from_millis(30_000),
+            start_within: Nanos::ZERO,
+            open_within: Nanos::from_millis(10_000),
             ready_within: None,
-            close_within: s(3),
-            heartbeat: Some(Heartbeat {
-                ping_after: s(15),
-                dead_after: s(10),
-                pings: Pings::WhenSilent,
-                first: FirstPing::Fixed,
-            }),
-            late_by: s(5),
-            server_delay_max: s(3600),
+            close_within: Nanos::from_millis(3_000),
+            heartbeat: Some(Heartbeat::new(Duration::from_secs(15), Duration::from_secs(10))),
+            late_by: Nanos::from_millis(5_000),
+            server_delay_max: Nanos::from_millis(3_600_000),
             network_down: NetworkDown::Drop,
             rejections: 3,
             subscriptions: Subscriptions {
                 window: 100,
                 pace: None,
-                ack_within: s(10),
-                retry_shortest: s(1),
-                retry_longest: s(30),
+                ack_within: Nanos::from_millis(10_000),
+                retry_shortest: Nanos::from_millis(1_000),
+                retry_longest: Nanos::from_millis(30_000),
                 timeouts: 3,
                 when_degraded: WhenDegraded::Keep,
             },
-            rules: Rules { list: [Rule::code(0, 0, crate::Verdict::Retry); 16], len: 0 },
+            rules: Rules { list: [Rule::code(1000, 1000, Verdict::Retry); LIST_MAX], len: 0 },
         }
     }
+
+    /// A builder that starts from the defaults.
+    #[must_use]
+    pub const fn builder() -> PolicyBuilder {
+        PolicyBuilder::new()
+    }
+
+    /// A builder that starts from this policy.
+    #[must_use]
+    pub const fn to_builder(self) -> PolicyBuilder {
+        PolicyBuilder::from_policy(self)
+    }
+
+    /// The most attempts in any window of this length (P1), over both limits:
+    /// `burst + ⌊window / interval⌋`. `None` if there is dangerously no limit.
+    #[must_use]
+    pub fn attempts_within(&self, window: Duration) -> Option<u64> {
+        let window = Nanos::from_duration(window).0;
+        [self.attempts, self.attempts_long]
+            .into_iter()
+            .flatten()
+            .map(|limit| {
+                let refilled = window.checked_div(limit.interval.0).unwrap_or(u64::MAX);
+                u64::from(limit.burst).saturating_add(refilled)
+            })
+            .min()
+    }
+
+    /// The interval from which the backoff after `level` failures in a row is drawn; without a
+    /// spread, and without what limits and floors add. Level 0 is the quick draw after the loss of a
+    /// settled connection. For decorrelated jitter the widest interval at that level.
+    #[must_use]
+    pub fn delay_range(&self, level: u32) -> RangeInclusive<Duration> {
+        let retry = &self.retry;
+        if level == 0 {
+            return Duration::ZERO..=retry.first_within.as_duration();
+        }
+        let (mut bound, mut previous, mut capped) = (retry.shortest, retry.shortest, false);
+        let mut interval = (retry.shortest, retry.shortest);
+        for step in 1..=level {
+            let next = retry.growth.next(bound, step, retry);
+            interval = retry.interval(next, previous, capped);
+            let steady = next == bound && interval.1 == previous && step > TABLE_END;
+            capped |= next >= retry.longest;
+            (bound, previous) = (next, interval.1);
+            if steady {
+                break;
+            }
+        }
+        interval.0.as_duration()..=interval.1.as_duration()
+    }
+
+    /// How long a dead peer goes unnoticed at most after its last byte, besides what the driver's
+    /// timer is late (P7). `None` without a heartbeat.
+    #[must_use]
+    pub fn detection_max(&self) -> Option<Duration> {
+        let heartbeat = self.heartbeat?;
+        Some(heartbeat.ping_after.saturating_add(heartbeat.dead_after).as_duration())
+    }
+
+    /// What a closure means under this policy: a verdict that it states, the first matching rule,
+    /// the table.
+    #[must_use]
+    pub fn classify(&self, closure: Closure) -> Verdict {
+        classify(self.rules.as_slice(), closure)
+    }
+
     pub(crate) fn reconnects_when_degraded(&self) -> bool {
         self.subscriptions.when_degraded == WhenDegraded::Reconnect
     }
 }
-impl Rules {
-    pub(crate) fn as_slice(&self) -> &[Rule] {
-        self.list.get(..usize::from(self.len)).unwrap_or(&[])
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new()
     }
 }
+
+/// What each field says. Their names and meanings are those of [`PolicyBuilder`].
+impl Policy {
+    /// The shortest and the longest delay of the ladder.
+    #[must_use]
+    pub const fn retry(&self) -> (Duration, Duration) {
+        (self.retry.shortest.as_duration(), self.retry.longest.as_duration())
+    }
+
+    /// How delays are drawn; `None` if they dangerously have no jitter.
+    #[must_use]
+    pub const fn jitter(&self) -> Option<JitterKind> {
+        match self.retry.jitter {
+            Jitter::Kind(kind) => Some(kind),
+            Jitter::DangerouslyNone => None,
+        }
+    }
+
+    /// The ladder's upper end after `level` failures in a row; `shortest` at level 0. For
+    /// decorrelated jitter the upper end follows the draws instead.
+    #[must_use]
+    pub fn bound(&self, level: u32) -> Duration {
+        let mut bound = self.retry.shortest;
+        for step in 1..=level {
+            let next = self.retry.growth.next(bound, step, &self.retry);
+            if next == bound && step > TABLE_END {
+                break;
+            }
+            bound = next;
+        }
+        bound.as_duration()
+    }
+
+    /// The end of a quick draw.
+    #[must_use]
+    pub const fn first_within(&self) -> Duration {
+        self.retry.first_within.as_duration()
+    }
+
+    /// The window over which a fleet returns.
+    #[must_use]
+    pub const fn spread(&self) -> Option<Duration> {
+        as_duration(self.retry.spread)
+    }
+
+    /// The attempt limit; `None` if there is dangerously none.
+    #[must_use]
+    pub const fn attempts(&self) -> Option<Limit> {
+        self.attempts
+    }
+
+    /// The second, longer limit.
+    #[must_use]
+    pub const fn attempts_long(&self) -> Option<Limit> {
+        self.attempts_long
+    }
+
+    /// Failures in a row after which the link halts.
+    #[must_use]
+    pub const fn give_up_attempts(&self) -> Option<u32> {
+        self.give_up.attempts
+    }
+
+    /// As [`give_up_attempts`](Self::give_up_attempts), until the link was ready once.
+    #[must_use]
+    pub const fn give_up_first_attempts(&self) -> Option<u32> {
+        self.give_up.first_attempts
+    }
+
+    /// The outage after which the link halts.
+    #[must_use]
+    pub const fn give_up_outage(&self) -> Option<Duration> {
+        as_duration(self.give_up.outage)
+    }
+
+    /// The proven uptime that makes a connection settled.
+    #[must_use]
+    pub const fn settle_after(&self) -> Duration {
+        self.settle_after.as_duration()
+    }
+
+    /// The end of the draw before the first attempt.
+    #[must_use]
+    pub const fn start_within(&self) -> Duration {
+        self.start_within.as_duration()
+    }
+
+    /// How long opening may take.
+    #[must_use]
+    pub const fn open_within(&self) -> Duration {
+        self.open_within.as_duration()
+    }
+
+    /// How long the application handshake may take; `None` if there is none.
+    #[must_use]
+    pub const fn ready_within(&self) -> Option<Duration> {
+        as_duration(self.ready_within)
+    }
+
+    /// How long a graceful close may take.
+    #[must_use]
+    pub const fn close_within(&self) -> Duration {
+        self.close_within.as_duration()
+    }
+
+    /// How silence is noticed; `None` if it is not.
+    #[must_use]
+    pub const fn heartbeat(&self) -> Option<Heartbeat> {
+        self.heartbeat
+    }
+
+    /// How late a deadline may be applied before it means that the machine slept.
+    #[must_use]
+    pub const fn late_by(&self) -> Duration {
+        self.late_by.as_duration()
+    }
+
+    /// The longest wait that a server can ask for.
+    #[must_use]
+    pub const fn server_delay_max(&self) -> Duration {
+        self.server_delay_max.as_duration()
+    }
+
+    /// What `NetworkDown` does to what is held.
+    #[must_use]
+    pub const fn network_down(&self) -> NetworkDown {
+        self.network_down
+    }
+
+    /// Rejections of our credentials in a row that halt.
+    #[must_use]
+    pub const fn rejections(&self) -> u32 {
+        self.rejections
+    }
+
+    /// The most requests in flight.
+    #[must_use]
+    pub const fn window(&self) -> u16 {
+        self.subscriptions.window
+    }
+
+    /// The limit of requests over time.
+    #[must_use]
+    pub const fn pace(&self) -> Option<Limit> {
+        self.subscriptions.pace
+    }
+
+    /// How long the answer to a request may take.
+    #[must_use]
+    pub const fn ack_within(&self) -> Duration {
+        self.subscriptions.ack_within.as_duration()
+    }
+
+    /// The shortest and the longest delay before a key is tried again.
+    #[must_use]
+    pub const fn subscription_retry(&self) -> (Duration, Duration) {
+        let terms = &self.subscriptions;
+        (terms.retry_shortest.as_duration(), terms.retry_longest.as_duration())
+    }
+
+    /// Failed requests in a row after which a key is given up for now.
+    #[must_use]
+    pub const fn timeouts(&self) -> u32 {
+        self.subscriptions.timeouts
+    }
+
+    /// What happens then.
+    #[must_use]
+    pub const fn when_degraded(&self) -> WhenDegraded {
+        self.subscriptions.when_degraded
+    }
+
+    /// The policy's own readings of closures, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        self.rules.as_slice()
+    }
+}
+
+impl Rules {
+    pub(crate) fn as_slice(&self) -> &[Rule] {
+        self.list.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
 impl Growth {
+    /// The ladder's bound at `level` ≥ 1, from the one at the level below it; `shortest` at level 0.
     pub(crate) fn next(&self, bound: Nanos, level: u32, retry: &Retry) -> Nanos {
         match self {
-            Growth::Ratio { numerator, denominator } => {
-                Nanos(bound.0.saturating_mul(u64::from(*numerator)) / u64::from(*denominator))
-                    .min(retry.longest)
+            Self::Ratio { numerator, denominator } => {
+                let grown = bound.0.saturating_mul(u64::from(*numerator));
+                let grown = grown.checked_div(u64::from(*denominator)).unwrap_or(u64::MAX);
+                Nanos(grown).min(retry.longest)
             }
-            Growth::Table { steps, len } => steps[(level as usize).min(*len as usize) - 1],
+            Self::Table { steps, len } => {
+                let last = u32::from(len.saturating_sub(1));
+                let index = level.saturating_sub(1).min(last);
+                usize::try_from(index)
+                    .ok()
+                    .and_then(|index| steps.get(index))
+                    .copied()
+                    .unwrap_or(bound)
+            }
         }
     }
 }
+
 impl Retry {
+    /// The interval from which a delay with this bound is drawn. Each has a width, unless jitter was
+    /// dangerously turned off (P8).
+    ///
+    /// `previous` is the ladder's last delay, at first `shortest`; `capped` says whether a delay was
+    /// drawn before with the bound at the ladder's end.
     pub(crate) fn interval(&self, bound: Nanos, previous: Nanos, capped: bool) -> (Nanos, Nanos) {
-        let _ = (previous, capped);
-        (self.shortest, bound)
+        let v = bound.0;
+        let (from, to) = match self.jitter {
+            Jitter::DangerouslyNone => (v, v),
+            Jitter::Kind(JitterKind::Full) => (self.shortest.0, v),
+            Jitter::Kind(JitterKind::Equal) => (v / 2, v),
+            Jitter::Kind(JitterKind::Decorrelated) => {
+                (self.shortest.0, previous.0.saturating_mul(3).min(self.longest.0))
+            }
+            Jitter::Kind(JitterKind::Phase) if capped => (v.saturating_sub(v / 5), v),
+            Jitter::Kind(JitterKind::Phase) => (self.shortest.0, v),
+            Jitter::Kind(JitterKind::Proportional { percent }) => {
+                let percent = u64::from(percent);
+                let (less, more) = (100_u64.saturating_sub(percent), percent.saturating_add(100));
+                (v.saturating_mul(less).checked_div(more).unwrap_or(v), v)
+            }
+        };
+        (Nanos(from).max(self.shortest).min(Nanos(to)), Nanos(to))
+    }
+}
+
+/// Beyond this level a table only repeats its last step.
+const TABLE_END: u32 = LIST_MAX as u32;
+
+const fn as_duration(span: Option<Nanos>) -> Option<Duration> {
+    match span {
+        Some(span) => Some(span.as_duration()),
+        None => None,
     }
 }

@@ -61,6 +61,8 @@ impl Marks {
     /// It waits because the server asked it to, which holds over connections.
     pub(crate) const ASKED_TO_WAIT: Self = Self(16);
 
+    /// The replay on this connection has come past it.
+    pub(crate) const PASSED: Self = Self(32);
     /// What goes with the request that it marks.
     pub(crate) const OF_A_REQUEST: Self =
         Self(Self::OVERTAKEN.0 | Self::RESYNC.0 | Self::ASKED_TO_WAIT.0);
@@ -153,6 +155,7 @@ impl Slot {
         self.tries = 0;
         self.marks.clear(Marks::OVERTAKEN);
         self.marks.clear(Marks::RESYNC);
+        self.marks.clear(Marks::PASSED);
         if !self.list.is_retry() {
             self.list = ListId::NONE;
         }

@@ -184,6 +184,7 @@ impl Subscriptions {
         }
         self.unweigh(slot, terms);
         slot.marks.set(Marks::WANTED);
+        slot.marks.clear(Marks::PASSED);
         // A request in flight keeps its place: its answer decides what comes next.
         if slot.list != ListId::IN_FLIGHT {
             self.forget_place(slots, key);
@@ -393,7 +394,8 @@ impl Subscriptions {
         let oldest = get(slots, in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
         if let (Some(pace), true) = (terms.pace, self.paced) {
-            next = next.min(self.pace.release(pace));
+            let release = self.pace.release(pace);
+            next = if release > now { next.min(release) } else { next };
         }
         self.ripe = false;
         for list in self.lists.iter().skip(usize::from(ListId::RETRY.0)) {
@@ -453,22 +455,17 @@ impl Subscriptions {
             let list = ListId::RETRY.0.saturating_add(step as u8);
             while let Some(key) = self.first_due(slots, ListId(list), now) {
                 let Some(slot) = get(slots, key) else { break };
-                let rounds = slot.rounds.saturating_sub(1);
-                if slot.era == self.era && slot.rounds > 0 {
+                if slot.rounds > 0 {
+                    slot.rounds = slot.rounds.saturating_sub(1);
+                    slot.at = now.after(terms.retry_longest);
                     self.take(slots, key);
-                    if let Some(slot) = get(slots, key) {
-                        (slot.rounds, slot.at) = (rounds, now.after(terms.retry_longest));
-                    }
                     self.push(slots, key, ListId(list));
                     continue;
                 }
                 slot.marks.clear(Marks::ASKED_TO_WAIT);
                 self.take(slots, key);
-                let Some(slot) = get(slots, key) else { break };
-                // A key that the replay has not come to waits for its turn in it.
-                if slot.era == self.era {
-                    self.queue_up(slots, key);
-                }
+                self.renew(slots, key);
+                self.queue_up(slots, key);
             }
         }
         self.schedule(slots, terms, now);
@@ -493,6 +490,7 @@ impl Subscriptions {
             if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
                 return Some(key);
             }
+            slot.marks.set(Marks::PASSED);
             self.cursor = slot.wish.next();
         }
         None
@@ -513,6 +511,7 @@ impl Subscriptions {
         slot.number = self.number as u32;
         slot.at = desk.now;
         slot.marks.clear(Marks::OVERTAKEN);
+        slot.marks.set(Marks::PASSED);
         self.push(desk.slots, key, ListId::IN_FLIGHT);
         self.counts.in_flight = self.counts.in_flight.saturating_add(1);
         let answer_by = desk.now.after(desk.policy.subscriptions.ack_within);
@@ -546,12 +545,10 @@ impl Subscriptions {
     /// Puts a key that is in no list into the queue for what is to be said about it, if anything.
     fn queue_up(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
-        // Without a connection the replay of the next will come to it.
-        if self.conn.is_none() {
-            return;
-        }
         match to_say(slot) {
             Asked::Nothing => {}
+            // The replay will come to it in its turn, on this connection or the next.
+            Asked::Subscribe if !slot.marks.has(Marks::PASSED) => {}
             Asked::Subscribe => self.push(slots, key, ListId::AGAIN),
             Asked::Unsubscribe => self.push(slots, key, ListId::PARTING),
         }

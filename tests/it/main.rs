@@ -1,3 +1,4 @@
 //! The core's tests: one crate, one binary.
 
+mod policy;
 mod sizes;
