@@ -1,1 +1,30 @@
-//! A model world for `redial`.
+//! A model world for `redial`: a fake clock, sockets that fail, a peer that remembers, and a judge
+//! that knows the promises.
+//!
+//! The [guide] shows how to drive a policy and a driver of your own with it.
+
+mod clock;
+mod dice;
+mod driver;
+mod faults;
+mod judge;
+mod net;
+mod terms;
+mod watched;
+mod world;
+
+pub use clock::FakeClock;
+pub use dice::Dice;
+pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
+pub use faults::Faults;
+pub use judge::{Broken, Judge, Promise, View};
+pub use net::{Dial, Net};
+pub use terms::{Beat, Rate, Terms};
+pub use watched::Watched;
+pub use world::{Builder, Failure, Peer, Summary, World};
+
+#[doc = include_str!("../../docs/simulate.md")]
+pub mod guide {
+    #[allow(unused_imports, reason = "the page links to them")]
+    use crate::{Builder, Desk, Driver, Failure, Faults, Looping, Prompt, Sloppy, Summary, World};
+}

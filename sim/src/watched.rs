@@ -1,0 +1,127 @@
+//! A link with the judge beside it.
+
+use std::collections::BTreeSet;
+
+use redial::{
+    Action, ConnId, Event, Instant, Link, Misuse, Policy, Seed, Slot, Stats, Status, SubKey,
+};
+
+use crate::judge::{Broken, Judge, View};
+use crate::terms::Terms;
+
+/// A link whose every call the judge sees. It has the link's own inputs, outputs and getters, so a
+/// driver calls it as it would call the link.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    link: Link<Vec<Slot>>,
+    judge: Judge,
+    broken: Option<Broken>,
+    last_phase: redial::Phase,
+    lives: u64,
+    degraded: u64,
+    halts: u64,
+}
+
+impl Watched {
+    /// A new link with room for `keys` keys.
+    #[must_use]
+    pub fn new(policy: Policy, terms: Terms, seed: Seed, keys: u32) -> Self {
+        let storage = vec![Slot::EMPTY; keys as usize];
+        let link = Link::with_storage(policy, seed, storage);
+        let view = View::of(&link);
+        let judge = Judge::new(terms, view, keys);
+        let last_phase = view.status.phase;
+        Self { link, judge, broken: None, last_phase, lives: 0, degraded: 0, halts: 0 }
+    }
+
+    /// As `Link::handle`.
+    ///
+    /// # Errors
+    ///
+    /// As `Link::handle`.
+    pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Misuse> {
+        let result = self.link.handle(now, event);
+        let view = self.view();
+        let found = self.judge.event(now, &event, result, view);
+        self.keep(found);
+        result
+    }
+
+    /// As `Link::poll_action`.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        let action = self.link.poll_action(now);
+        let view = self.view();
+        let found = match &action {
+            Some(action) => self.judge.action(now, action, view),
+            None => self.judge.drained(now, view),
+        };
+        self.keep(found);
+        action
+    }
+
+    /// As `Link::deadline`.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.link.deadline()
+    }
+
+    /// As `Link::status`.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.link.status()
+    }
+
+    /// As `Link::stats`.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.link.stats()
+    }
+
+    /// The link itself, to be looked at.
+    #[must_use]
+    pub const fn link(&self) -> &Link<Vec<Slot>> {
+        &self.link
+    }
+
+    /// The judge, to be looked at.
+    #[must_use]
+    pub const fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The first promise that was broken.
+    #[must_use]
+    pub const fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    /// How often the link entered `Live`, `Degraded` and `Halted`.
+    #[must_use]
+    pub const fn entered(&self) -> [u64; 3] {
+        [self.lives, self.degraded, self.halts]
+    }
+
+    /// The peer's own word on what it holds, for the judge to compare.
+    pub(crate) fn peer_holds(&mut self, conn: ConnId, held: &BTreeSet<SubKey>) {
+        let found = self.judge.peer_holds(conn, held);
+        self.keep(found);
+    }
+
+    fn view(&mut self) -> View {
+        let view = View::of(&self.link);
+        let phase = view.status.phase;
+        if phase != self.last_phase {
+            self.last_phase = phase;
+            self.lives += u64::from(phase == redial::Phase::Live);
+            self.degraded += u64::from(phase == redial::Phase::Degraded);
+            self.halts += u64::from(phase == redial::Phase::Halted);
+        }
+        view
+    }
+
+    fn keep(&mut self, found: Result<(), Broken>) {
+        if let Err(broken) = found {
+            self.broken.get_or_insert(broken);
+        }
+    }
+}
