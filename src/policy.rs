@@ -312,13 +312,11 @@ impl Policy {
     }
 
     /// A builder that starts from the defaults.
-    #[must_use]
     pub const fn builder() -> PolicyBuilder {
         PolicyBuilder::new()
     }
 
     /// A builder that starts from this policy.
-    #[must_use]
     pub const fn to_builder(self) -> PolicyBuilder {
         PolicyBuilder::from_policy(self)
     }

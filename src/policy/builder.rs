@@ -1,5 +1,11 @@
 //! Building a policy, at compile time or at run time.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "`const` code has neither `get` nor iterators; each index is below its loop's bound"
+)]
+
 use core::time::Duration;
 
 use super::error::Problem;

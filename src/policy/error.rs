@@ -1,5 +1,11 @@
 //! What is wrong with a policy: every wrong field at once.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "`const` code has neither `get` nor iterators; each index is below its loop's bound"
+)]
+
 use core::fmt;
 
 use super::{

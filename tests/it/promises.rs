@@ -1,7 +1,7 @@
 //! One directed story per promise: it fails when the line that enforces the promise is removed.
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+use core::num::NonZeroU32;
+use core::time::Duration;
 
 use redial::{
     Action, Cause, Closure, ConnId, Event, Fact, How, Instant, IoKind, Limit, Link, Misuse, Phase,
@@ -46,7 +46,7 @@ impl Hand {
     }
 
     fn drain(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.link.poll_action(self.now)).collect()
+        core::iter::from_fn(|| self.link.poll_action(self.now)).collect()
     }
 
     /// The deadline comes, and the timer fires.

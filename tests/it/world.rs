@@ -3,7 +3,7 @@
 //! `REDIAL_SEEDS=10000 cargo test --release --test it world` runs more of them; `REDIAL_SEED=42`
 //! runs one. A failure prints its seed, its step and what led to it.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use redial::{
     FirstPing, Heartbeat, JitterKind, Limit, NetworkDown, Pings, Policy, PolicyBuilder, Rule,
@@ -19,7 +19,7 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn seeds(default: u64) -> std::ops::Range<u64> {
+fn seeds(default: u64) -> core::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("REDIAL_SEED") {
         Some(seed) => seed..seed + 1,

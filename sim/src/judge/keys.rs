@@ -299,7 +299,7 @@ impl Keys {
     }
 
     pub(super) fn drained(
-        &mut self,
+        &self,
         terms: &Terms,
         handled_at: Instant,
         ready: bool,
