@@ -31,7 +31,7 @@ pub(crate) enum Wish<T> {
     Subscribe(T),
     Unsubscribe(T),
     Resync(T),
-    Send { conn: ConnId, message: Message },
+    Send { conn: ConnId, message: Message, place: Place },
 }
 
 /// Why a message was not accepted.
@@ -116,13 +116,10 @@ impl<T> Handle<T> {
     /// [`NotReady`] if there is no such connection or too much waits already.
     pub fn send(&self, message: Message) -> Result<(), NotReady> {
         let conn = self.shared.lock().ready.ok_or(NotReady::NotConnected)?;
-        if !self.shared.take_place() {
-            return Err(NotReady::Full);
-        }
+        let place = Place::take(&self.shared).ok_or(NotReady::Full)?;
         self.wishes
-            .send(Wish::Send { conn, message })
-            .inspect_err(|_| self.shared.free_places(1))
-            .map_err(|_| NotReady::NotConnected)
+            .send(Wish::Send { conn, message, place })
+            .map_err(|_gone| NotReady::NotConnected)
     }
 
     /// The latest status, possibly later than what [`Events`](crate::Events) have told.
@@ -194,14 +191,22 @@ impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Snapshot> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn take_place(&self) -> bool {
+/// Room for one message of the application, until it is dropped.
+pub(crate) struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
         let more = |waiting| (waiting < PLACES).then_some(waiting + 1);
-        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let taken = shared.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Self(Arc::clone(shared)))
     }
+}
 
-    pub(crate) fn free_places(&self, count: usize) {
-        self.waiting.fetch_sub(count, Ordering::Relaxed);
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
