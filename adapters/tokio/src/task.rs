@@ -370,6 +370,8 @@ impl<P: Protocol> Task<P> {
         );
         let lost = status.losses != self.losses;
         self.losses = status.losses;
+        // Who hears of a status finds the rest of the link as new.
+        self.publish();
         self.events.push_status(status, lost);
     }
 
