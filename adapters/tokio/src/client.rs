@@ -1,0 +1,183 @@
+//! How a client comes to be.
+
+use std::fmt;
+use std::sync::Arc;
+
+use redial::{Action, Event, Instant, Link, Policy, Seed};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::events::Events;
+use crate::handle::{Clock, Handle, Shared, Snapshot};
+use crate::protocol::Protocol;
+use crate::queue::queue;
+use crate::task::{Connection, MakeRequest, Observer, Task};
+use crate::topics::Topics;
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a client begins.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Client;
+
+impl Client {
+    /// A client that dials `url`, `ws://` or `wss://`, for each attempt.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        let url = url.into();
+        Self::with_request(move || url.as_str().into_client_request())
+    }
+
+    /// A client that asks for a new request for each attempt, with fresh headers and tokens. An
+    /// error counts as a failed attempt.
+    pub fn with_request<E: Into<BoxError>>(
+        mut request: impl FnMut() -> Result<Request, E> + Send + 'static,
+    ) -> Builder {
+        Builder {
+            request: Box::new(move || request().map_err(Into::into)),
+            policy: Policy::new(),
+            seed: None,
+            config: WebSocketConfig::default(),
+            event_buffer: 256,
+            observer: None,
+        }
+    }
+}
+
+/// The settings of a client.
+#[must_use = "nothing happens before `connect`"]
+pub struct Builder {
+    request: MakeRequest,
+    policy: Policy,
+    seed: Option<Seed>,
+    config: WebSocketConfig,
+    event_buffer: usize,
+    observer: Option<Observer>,
+}
+
+impl Builder {
+    /// When to dial, ping and give up. By default [`Policy::new`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Where jitter comes from. By default the operating system's entropy; a fixed seed is for
+    /// tests only, for clients with one seed dial in step.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The longest message that the server may send; a longer one ends the connection. By default
+    /// 64 MiB in frames of 16 MiB.
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.config = self.config.max_message_size(Some(bytes)).max_frame_size(Some(bytes));
+        self
+    }
+
+    /// How many events wait for the application before nothing more is read from the network. By
+    /// default 256; at least 1.
+    pub fn event_buffer(mut self, events: usize) -> Self {
+        self.event_buffer = events;
+        self
+    }
+
+    /// Sees all that goes into the core and comes out of it, at the instants that the core sees. It
+    /// runs in the client's task and must not block.
+    pub fn observe(mut self, observer: impl FnMut(Instant, Observed<'_>) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Starts the client as a task of the present runtime; the link is wanted from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] for what no retry would mend. That nobody answers is none: it is told as a
+    /// status, and tried again.
+    pub fn connect<P: Protocol>(
+        mut self,
+        protocol: P,
+    ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => Seed::from_u64(getrandom::u64().map_err(ConnectError::Entropy)?),
+        };
+        (self.request)().map_err(ConnectError::Request)?;
+        let link = Link::with_storage(self.policy, seed, Vec::new());
+        let clock = Clock::new();
+        let shared = Arc::new(Shared::new(
+            clock,
+            Snapshot {
+                status: link.status(),
+                stats: link.stats(),
+                counts: link.counts(),
+                ready: None,
+            },
+        ));
+        let (wish, wishes) = mpsc::unbounded_channel();
+        let (producer, consumer) = queue(self.event_buffer);
+        let timer = {
+            let _in_runtime = runtime.enter();
+            Box::pin(tokio::time::sleep(std::time::Duration::ZERO))
+        };
+        let task = Task {
+            protocol,
+            request: self.request,
+            config: self.config,
+            observer: self.observer,
+            link,
+            topics: Topics::new(),
+            wishes,
+            events: producer,
+            shared: Arc::clone(&shared),
+            timer,
+            armed: false,
+            connection: Connection::None,
+            held: None,
+            losses: 0,
+        };
+        runtime.spawn(task.run());
+        Ok((Handle::new(wish, shared), Events::new(consumer)))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("policy", &self.policy)
+            .field("seed", &self.seed)
+            .field("config", &self.config)
+            .field("event_buffer", &self.event_buffer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What passes between client and core. See [`Builder::observe`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a core has inputs and outputs, nothing else")]
+pub enum Observed<'a> {
+    /// The core was told this.
+    Event(&'a Event),
+    /// The core asked for this.
+    Action(&'a Action),
+}
+
+/// Why a client could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// It was not called from within a tokio runtime.
+    #[error("no tokio runtime is running")]
+    NoRuntime,
+    /// The operating system gave no entropy for the seed.
+    #[error("no entropy for the seed")]
+    Entropy(#[source] getrandom::Error),
+    /// The URL, or the function for it, gave no request.
+    #[error("no request to dial with")]
+    Request(#[source] BoxError),
+}

@@ -1,0 +1,157 @@
+//! One attempt: name lookup, TCP, TLS and upgrade as one future.
+
+use std::io;
+use std::time::SystemTime;
+
+use redial::{Closure, IoKind};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
+use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::http::header::RETRY_AFTER;
+use tokio_tungstenite::tungstenite::http::{self, HeaderMap};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Dials. Dropping the future gives the attempt up, whatever it has come to.
+pub(crate) async fn dial(request: Request, config: WebSocketConfig) -> Result<WebSocket, Closure> {
+    let stream = connect(request.uri()).await?;
+    upgrade(request, stream, config).await.map(|(socket, _)| socket).map_err(|e| closure(&e))
+}
+
+async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
+    let other = Closure::local().io(IoKind::Other);
+    let host = uri.host().ok_or(other)?.trim_start_matches('[').trim_end_matches(']');
+    let port = match (uri.port_u16(), uri.scheme_str()) {
+        (Some(port), _) => port,
+        (None, Some("wss")) => 443,
+        (None, Some("ws")) => 80,
+        (None, _) => return Err(other),
+    };
+    let addresses = lookup_host((host, port)).await.map_err(|error| {
+        tracing::debug!(%error, "lookup failed");
+        Closure::unknown().io(IoKind::Dns)
+    })?;
+    let mut last = Closure::unknown().io(IoKind::Dns);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Not all platforms allow it on all sockets; the connection is as good without.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = io_closure(&error),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
+async fn upgrade(
+    request: Request,
+    stream: TcpStream,
+    config: WebSocketConfig,
+) -> Result<(WebSocket, Response), Error> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have come first, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), None).await
+}
+
+#[cfg(not(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots")))]
+async fn upgrade(
+    request: Request,
+    stream: TcpStream,
+    config: WebSocketConfig,
+) -> Result<(WebSocket, Response), Error> {
+    if request.uri().scheme_str() == Some("wss") {
+        return Err(UrlError::TlsFeatureNotEnabled.into());
+    }
+    let stream = MaybeTlsStream::Plain(stream);
+    tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
+}
+
+/// What an error says of the end of a connection.
+pub(crate) fn closure(error: &Error) -> Closure {
+    match error {
+        Error::Http(response) => {
+            let closure = Closure::peer().http(response.status().as_u16());
+            match retry_after(response.headers(), SystemTime::now()) {
+                Some(wait) => closure.retry_after(wait),
+                None => closure,
+            }
+        }
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
+        ) => Closure::peer(),
+        Error::Io(error) => io_closure(error),
+        Error::Tls(_) | Error::Url(UrlError::TlsFeatureNotEnabled) => {
+            Closure::unknown().io(IoKind::Tls)
+        }
+        Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_) | Error::AttackAttempt => {
+            Closure::unknown().io(IoKind::Protocol)
+        }
+        Error::WriteBufferFull(_) | Error::Url(_) | Error::HttpFormat(_) => {
+            Closure::local().io(IoKind::Other)
+        }
+    }
+}
+
+/// How a close frame ends a connection.
+pub(crate) fn close_frame(frame: &Message) -> Option<Closure> {
+    let Message::Close(frame) = frame else { return None };
+    let code = frame.as_ref().map(|frame| u16::from(frame.code));
+    Some(code.map_or(Closure::peer(), |code| Closure::peer().code(code)))
+}
+
+fn io_closure(error: &io::Error) -> Closure {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Closure::peer(),
+        kind => Closure::unknown().io(match kind {
+            io::ErrorKind::ConnectionRefused => IoKind::Refused,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => IoKind::Reset,
+            io::ErrorKind::TimedOut => IoKind::Timeout,
+            // How tokio-rustls wraps what rustls found wrong.
+            io::ErrorKind::InvalidData => IoKind::Tls,
+            _ => IoKind::Other,
+        }),
+    }
+}
+
+/// `Retry-After` as seconds or as a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<std::time::Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(std::time::Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, http::HeaderValue::from_static(value));
+            retry_after(&headers, now)
+        };
+        assert_eq!(read(" 20 "), Some(Duration::from_secs(20)));
+        let date = Box::leak(httpdate::fmt_http_date(now + Duration::from_secs(7)).into());
+        assert_eq!(read(date), Some(Duration::from_secs(7)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), None);
+        assert_eq!(read("soon"), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! What the application hears.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use redial::{Refusal, Status};
+
+use crate::protocol::BadFrame;
+use crate::queue::Consumer;
+
+/// Something that the application should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent<T, D> {
+    /// The server sent something.
+    Data {
+        /// The topic that it belongs to, if the protocol told.
+        topic: Option<T>,
+        /// The content.
+        data: D,
+    },
+    /// The link's state changed. One that nobody has taken gives way to the next.
+    Status(Status),
+    /// The server refused a subscription. Where that is for now, the client asks again by itself.
+    Refused {
+        /// The topic that was refused.
+        topic: T,
+        /// For now, or for good.
+        refusal: Refusal,
+    },
+    /// A new connection took the place of one that broke: something may have been missed in
+    /// between. Comes before the first data of the new connection.
+    Lost {
+        /// How often that has happened to this client.
+        losses: u32,
+    },
+    /// The protocol could not read a message.
+    BadFrame(BadFrame),
+}
+
+/// The events of one client, in order: a [`Stream`] that ends when the client's task does.
+///
+/// It holds as many events as [`Builder::event_buffer`](crate::Builder::event_buffer) says. While it
+/// is full the client reads nothing more from the network, so that the server's own back-pressure
+/// sets in; timers, requests and pings go on, and the connection counts as alive as long as unread
+/// bytes wait.
+///
+/// Dropping it ends the client at once: the socket is dropped, nothing is dialled any more.
+pub struct Events<T, D> {
+    queue: Consumer<T, D>,
+}
+
+impl<T, D> Events<T, D> {
+    pub(crate) const fn new(queue: Consumer<T, D>) -> Self {
+        Self { queue }
+    }
+
+    /// The next event; `None` once the client's task has ended, which it does with its runtime, or
+    /// when the link is not wanted and no [`Handle`](crate::Handle) is left that could start it.
+    ///
+    /// Cancel safe: an event is taken only when it is returned.
+    pub async fn next(&mut self) -> Option<ClientEvent<T, D>> {
+        poll_fn(|cx| self.queue.poll_next(cx)).await
+    }
+}
+
+impl<T, D> Stream for Events<T, D> {
+    type Item = ClientEvent<T, D>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.queue.poll_next(cx)
+    }
+}
+
+impl<T, D> fmt::Debug for Events<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! The client against small servers on loopback sockets.
+
+mod faults;
+mod lifetime;
+mod replay;
+mod server;
