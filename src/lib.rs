@@ -1,4 +1,25 @@
-//! A sans-IO reconnection core.
+//! A sans-IO reconnection core: bounded attempts, jittered backoff, liveness and re-subscription as
+//! a state machine.
+//!
+//! A *link* is the wish to stay connected. The core takes events (socket opened, socket closed, timer
+//! fired, message received) and returns actions (open a socket, arm the timer, ping, subscribe
+//! again). It never touches a socket, a clock, a thread, an allocator or a global: any runtime can
+//! drive it, a test drives it with a fake clock, and an adapter is thin.
+//!
+//! Reconnection is an engineering contract, not a loop around `connect()`. The promises are named P1
+//! to P12 in the README; the comment at each place that enforces one has its name.
+//!
+//! Begin with [`Link`], and with [`docs::driver`] to write a driver. `redial-tokio` is one for
+//! WebSocket clients, `redial-sim` a world to test yours in.
+//!
+//! # Features
+//!
+//! All off by default, all additive.
+//!
+//! - `serde`: a [`Policy`] from a file, and back.
+//! - `defmt`: `defmt::Format` for the public types.
+//! - `arbitrary`: `Arbitrary` for events. It needs `std`.
+
 #![no_std]
 
 // The derive of `arbitrary` names `std`.
@@ -44,8 +65,11 @@ pub use subscriptions::Counts;
 pub use time::{Instant, Millis};
 pub use verdict::{Rule, Verdict};
 
-/// Pages of the book.
+/// Pages that explain, tested as documentation.
 pub mod docs {
-    /// The states.
+    #[doc = include_str!("../docs/driver.md")]
+    pub mod driver {}
+
+    #[doc = include_str!("../docs/states.md")]
     pub mod states {}
 }

@@ -22,7 +22,7 @@
 //! in the states) is compared with what is; the first difference is the next action. An attempt is
 //! charged, named and given its deadline when its `Open` is handed out, at that instant (P1).
 //!
-//! **Deadlines** lie in the variant of [`State`] or [`Stage`](crate::connection::Stage) that they
+//! **Deadlines** lie in the variant of [`State`] or [`Stage`] that they
 //! belong to, so that leaving it drops them. `wake_at` is a lower bound of the earliest: it is
 //! worked out anew when a state may have been left or when it is reached; traffic that merely
 //! postpones a deadline leaves it alone.
@@ -639,6 +639,7 @@ impl Lifecycle {
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
+                self.touch();
             }
             State::Up(Connection { id, stage: Stage::Opening { .. } }) => {
                 let id = *id;
