@@ -80,10 +80,10 @@ pub(crate) async fn cause(events: &mut Events<u32, String>) -> Cause {
 async fn status(events: &mut Events<u32, String>, wanted: impl Fn(&Status) -> bool) -> Status {
     loop {
         let event = events.next().await.expect("the client's task runs");
-        if let ClientEvent::Status(status) = event {
-            if wanted(&status) {
-                return status;
-            }
+        if let ClientEvent::Status(status) = event
+            && wanted(&status)
+        {
+            return status;
         }
     }
 }
