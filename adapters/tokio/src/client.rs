@@ -98,6 +98,7 @@ impl Builder {
     ///
     /// [`ConnectError`] for what no retry would mend. That nobody answers is none: it is told as a
     /// status, and tried again.
+    #[allow(clippy::type_complexity, reason = "a pair of two plain types")]
     pub fn connect<P: Protocol>(
         mut self,
         protocol: P,

@@ -109,6 +109,7 @@ pub(crate) fn close_frame(frame: &Message) -> Option<Closure> {
     Some(code.map_or(Closure::peer(), |code| Closure::peer().code(code)))
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "not our enum: most kinds say nothing to us")]
 fn io_closure(error: &io::Error) -> Closure {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Closure::peer(),

@@ -45,8 +45,8 @@ pub enum ClientEvent<T, D> {
 ///
 /// It holds as many events as [`Builder::event_buffer`](crate::Builder::event_buffer) says. While it
 /// is full the client reads nothing more from the network, so that the server's own back-pressure
-/// sets in; timers, requests and pings go on, and the connection counts as alive as long as unread
-/// bytes wait.
+/// sets in. Timers and requests go on. The connection counts as alive as long as a message waits for
+/// room, and is not pinged meanwhile: that the peer has died shows once the application has caught up.
 ///
 /// Dropping it ends the client at once: the socket is dropped, nothing is dialled any more.
 pub struct Events<T, D> {

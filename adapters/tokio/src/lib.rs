@@ -1,4 +1,75 @@
-//! A reconnecting WebSocket client.
+//! A WebSocket client that stays connected: [`redial`] decides when to dial, what to say again and
+//! when a peer is dead; this crate carries it out over tokio and tokio-tungstenite.
+//!
+//! The server's language is a [`Protocol`]. [`Client::builder`] makes a [`Handle`], which says what
+//! is wished, and a stream of [`Events`], which tells what came of it:
+//!
+//! ```no_run
+//! use redial_tokio::tungstenite::Message;
+//! use redial_tokio::{BadFrame, Client, ClientEvent, Inbound, Protocol};
+//!
+//! struct Prices;
+//!
+//! impl Protocol for Prices {
+//!     type Topic = String;
+//!     type Data = String;
+//!
+//!     fn subscribe(&mut self, symbol: &String, number: u64) -> Message {
+//!         Message::text(format!("subscribe {number} {symbol}"))
+//!     }
+//!
+//!     fn unsubscribe(&mut self, symbol: &String, number: u64) -> Message {
+//!         Message::text(format!("unsubscribe {number} {symbol}"))
+//!     }
+//!
+//!     fn read(&mut self, frame: Message) -> Result<Inbound<String, String>, BadFrame> {
+//!         let text = frame.to_text().map_err(|_| BadFrame::new("not text"))?;
+//!         Ok(match text.strip_prefix("ok ") {
+//!             Some(number) => Inbound::Acked {
+//!                 number: number.parse().map_err(|_| BadFrame::new("not a number"))?,
+//!             },
+//!             None => Inbound::Data { topic: None, data: text.to_owned() },
+//!         })
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), redial_tokio::ConnectError> {
+//! let (handle, mut events) = Client::builder("ws://localhost:9001").connect(Prices)?;
+//! handle.subscribe("BTC-USD".to_owned());
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         ClientEvent::Data { data, .. } => println!("{data}"),
+//!         ClientEvent::Status(status) => println!("{:?}", status.phase),
+//!         other => println!("{other:?}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is kept in bounds
+//!
+//! Events wait up to [`Builder::event_buffer`]; then nothing more is read, one message aside, and
+//! as long as that one waits the peer counts as alive. Outgoing messages never keep the timers
+//! waiting: a peer that does not read is found dead as any other.
+//!
+//! # Tracing
+//!
+//! Each status is an `info` event with these fields, where they apply:
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `conn` | the newest connection's number |
+//! | `phase` | where the link is |
+//! | `attempt` | which attempt in a row |
+//! | `cause` | why the last connection ended |
+//! | `waits_for` | what decides when the next attempt begins |
+//! | `until_ms` | when that is, in milliseconds since the client was made |
+//!
+//! # Features
+//!
+//! `rustls-native-roots` and `rustls-webpki-roots` bring `wss://` with the system's or Mozilla's
+//! root certificates.
 
 mod client;
 mod dial;

@@ -58,7 +58,7 @@ pub(crate) enum Room {
 impl<T, D> Producer<T, D> {
     /// How much room there is; without any, the task is woken when there is some, and in any case
     /// when the application goes.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Room {
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Room {
         let mut state = self.0.lock();
         if state.consumer_gone {
             return Room::Gone;
@@ -103,7 +103,7 @@ impl<T, D> Drop for Producer<T, D> {
 }
 
 impl<T, D> Consumer<T, D> {
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<ClientEvent<T, D>>> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<ClientEvent<T, D>>> {
         let mut state = self.0.lock();
         let was_full = state.events.len() >= state.limit;
         let Some(event) = state.events.pop_front() else {

@@ -4,3 +4,4 @@ mod faults;
 mod lifetime;
 mod replay;
 mod server;
+mod slow;

@@ -1,26 +1,34 @@
 //! Many subscriptions come back, over many cuts.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use redial::Phase;
+use redial::{Limit, Phase, Policy};
 use redial_tokio::{Client, ClientEvent};
 
 use crate::server::{Lines, accept, bounded, listen, serve};
 
-/// Three cuts keep within the default policy's burst of attempts.
+/// `REDIAL_KEYS` and `REDIAL_CUTS` make it larger.
 #[tokio::test]
 async fn subscriptions_converge_over_cuts() {
-    let keys = std::env::var("REDIAL_KEYS").map_or(10_000, |keys| keys.parse().unwrap());
+    let keys = from_env("REDIAL_KEYS", 10_000);
+    let cuts = usize::try_from(from_env("REDIAL_CUTS", 3)).unwrap();
+    let policy = Policy::builder()
+        .retry(Duration::from_millis(10), Duration::from_millis(100))
+        .first_within(Duration::from_millis(10))
+        .attempts(Limit::new(20, Duration::from_secs(1)))
+        .build()
+        .unwrap();
     bounded(async {
         let (listener, url) = listen().await;
-        let (handle, mut events) = Client::builder(url).connect(Lines).unwrap();
+        let (handle, mut events) = Client::builder(url).policy(policy).connect(Lines).unwrap();
         for topic in 0..keys {
             handle.subscribe(topic);
         }
         let all = usize::try_from(keys).unwrap();
         let server = tokio::spawn(async move {
-            for cut in 1..=CUTS {
-                serve(&mut accept(&listener).await, all * cut / (CUTS + 1)).await;
+            for cut in 1..=cuts {
+                serve(&mut accept(&listener).await, all * cut / (cuts + 1)).await;
             }
             let mut socket = accept(&listener).await;
             let subscribed = serve(&mut socket, all).await;
@@ -40,4 +48,6 @@ async fn subscriptions_converge_over_cuts() {
     .await;
 }
 
-const CUTS: usize = 3;
+fn from_env(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}

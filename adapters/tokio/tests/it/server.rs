@@ -79,9 +79,11 @@ pub(crate) async fn cause(events: &mut Events<u32, String>) -> Cause {
 
 async fn status(events: &mut Events<u32, String>, wanted: impl Fn(&Status) -> bool) -> Status {
     loop {
-        match events.next().await.expect("the client's task runs") {
-            ClientEvent::Status(status) if wanted(&status) => return status,
-            _ => {}
+        let event = events.next().await.expect("the client's task runs");
+        if let ClientEvent::Status(status) = event
+            && wanted(&status)
+        {
+            return status;
         }
     }
 }
