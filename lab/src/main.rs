@@ -1,2 +1,96 @@
 //! The command line of redial.
-fn main() {}
+
+mod demo;
+mod explain;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use demo::Speed;
+
+/// Reconnection with promises: see them kept, or read what a policy promises.
+///
+/// Exit status: 0 all is well; 1 a promise was broken, or not put to the test; 2 bad input;
+/// 3 the command could not run; 130 interrupted.
+#[derive(Parser, Debug)]
+#[command(name = "redial-lab", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs a market server, a dashboard that must survive it, and a script of faults.
+    Demo(DemoArgs),
+    /// Says what a policy promises: delays, attempts, detection, recovery.
+    Explain(ExplainArgs),
+}
+
+#[derive(Args, Debug)]
+struct DemoArgs {
+    /// One line per event, on a terminal too.
+    #[arg(long)]
+    plain: bool,
+    /// Shortens the script's and the policy's durations together: 0.25 to 10.
+    #[arg(long, value_name = "X", default_value = "1")]
+    speed: Speed,
+    /// Repeats the script of that seed. Without it each run has its own.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draws the run as a timeline.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct ExplainArgs {
+    /// A policy in JSON; what it leaves out has its default. Without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a command did not get as far as a verdict.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Input(String),
+    #[error("{0}")]
+    Run(String),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Input(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::from(3),
+            Self::Interrupted => ExitCode::from(130),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::demo(&args),
+        Command::Explain(args) => explain::explain(&args).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("redial-lab: {failure}");
+            failure.exit_code()
+        }
+    }
+}
