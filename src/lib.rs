@@ -70,6 +70,9 @@ pub mod docs {
     #[doc = include_str!("../docs/driver.md")]
     pub mod driver {}
 
+    #[doc = include_str!("../README.md")]
+    pub mod readme {}
+
     #[doc = include_str!("../docs/states.md")]
     pub mod states {}
 }

@@ -205,12 +205,13 @@ impl Record {
         self.reports.last().map_or(Phase::Idle, |report| report.status.phase)
     }
 
-    /// Times that the link was live and then was not.
+    /// Times that the link was live and then was not, but for the end of the run.
     pub(crate) fn outages(&self) -> usize {
         self.reports
             .windows(2)
             .filter(|pair| {
-                pair[0].status.phase == Phase::Live && pair[1].status.phase != Phase::Live
+                pair[0].status.phase == Phase::Live
+                    && !matches!(pair[1].status.phase, Phase::Live | Phase::Closing)
             })
             .count()
     }
