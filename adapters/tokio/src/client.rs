@@ -41,6 +41,7 @@ impl Client {
             seed: None,
             config: WebSocketConfig::default(),
             event_buffer: 256,
+            starts: true,
             observer: None,
         }
     }
@@ -54,6 +55,7 @@ pub struct Builder {
     seed: Option<Seed>,
     config: WebSocketConfig,
     event_buffer: usize,
+    starts: bool,
     observer: Option<Observer>,
 }
 
@@ -82,6 +84,13 @@ impl Builder {
     /// default 256; at least 1.
     pub fn event_buffer(mut self, events: usize) -> Self {
         self.event_buffer = events;
+        self
+    }
+
+    /// Leaves the link idle until [`Handle::start`]: subscriptions that are wished for before it are
+    /// part of the first `Live`. Otherwise the link starts at once.
+    pub fn idle(mut self) -> Self {
+        self.starts = false;
         self
     }
 
@@ -140,6 +149,7 @@ impl Builder {
             armed: false,
             connection: Connection::None,
             held: None,
+            starts: self.starts,
             losses: 0,
         };
         runtime.spawn(task.run());

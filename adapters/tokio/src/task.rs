@@ -42,6 +42,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) connection: Connection,
     /// A message that was read and finds no room.
     pub(crate) held: Option<Message>,
+    /// Whether the link starts without being told to.
+    pub(crate) starts: bool,
     pub(crate) losses: u32,
 }
 
@@ -58,8 +60,10 @@ pub(crate) enum Connection {
 impl<P: Protocol> Task<P> {
     /// Runs until the application is gone.
     pub(crate) async fn run(mut self) {
-        let now = self.shared.clock.now();
-        self.handle(now, Event::Start);
+        if self.starts {
+            let now = self.shared.clock.now();
+            self.handle(now, Event::Start);
+        }
         poll_fn(|cx| self.poll(cx)).await;
     }
 

@@ -31,10 +31,12 @@ impl Dashboard {
                 Observed::Action(action) => witness.heard(polled, *action),
                 Observed::Event(_) => {}
             })
+            .idle()
             .connect(Market)?;
         for symbol in Symbol::all() {
             link.subscribe(symbol);
         }
+        link.start();
         let reader = tokio::spawn(read(events, board.clone()));
         Ok(Self { link, reader })
     }

@@ -21,7 +21,47 @@ fn refused(policy: &str) -> String {
 
 #[test]
 fn the_default_policy() {
-    expect![[""]].assert_eq(&explained(&[]));
+    expect![[r#"
+        Delay before the next attempt
+        ┌───────────────────────────────────────────────────────┐
+        │ failures in a row                  at least   at most │
+        ╞═══════════════════════════════════════════════════════╡
+        │ 0, a settled connection was lost        0ms        1s │
+        │ 1                                     500ms        1s │
+        │ 2                                     500ms        2s │
+        │ 3                                     500ms        4s │
+        │ 4                                     500ms        8s │
+        │ 5                                     500ms       16s │
+        │ 6 and more                            500ms       30s │
+        └───────────────────────────────────────────────────────┘
+
+        Attempts
+        ┌────────────────────────────┐
+        │ in any window of   at most │
+        ╞════════════════════════════╡
+        │ 1s                       5 │
+        │ 10s                      6 │
+        │ 1m                      11 │
+        │ 1h                     365 │
+        └────────────────────────────┘
+
+        Times
+        ┌────────────────────────────────────────────────────────────┐
+        │ worst case                                          within │
+        ╞════════════════════════════════════════════════════════════╡
+        │ a dead peer is noticed                                 25s │
+        │ the server is back: the next attempt begins            40s │
+        │   an attempt in vain, begun just before                10s │
+        │   the longest wait after it                            30s │
+        │ a server's Retry-After and its draw, in its place    1h 6m │
+        └────────────────────────────────────────────────────────────┘
+
+        A dead peer: from its last byte, plus the lateness of the machine's timers. A machine that slept
+        through its deadline probes once more.
+        The server is back: covers backoff, jitter, spread and attempt limits. Does not cover a Retry-After
+        or a close that names a window for the return, no network, a pause, and what comes after the
+        attempt begins: dialling, login, subscribing again.
+    "#]].assert_eq(&explained(&[]));
 }
 
 #[test]
