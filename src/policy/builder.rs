@@ -114,7 +114,7 @@ impl PolicyBuilder {
     }
 
     /// Allows `retry.shortest` and `first_within` to be zero: only the attempt limit then stands
-    /// between a failing server and a hot loop.
+    /// between a failing server and a hot loop. A ratio cannot grow from zero: give a table.
     pub const fn dangerously_zero_delay(mut self) -> Self {
         self.policy.retry.zero = true;
         self

@@ -29,7 +29,8 @@ use crate::verdict::{Range, Rule, Verdict};
 ///     .unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "retry.first_within must be at least 1 ms; attempts.burst must be at least 1"
+///     "retry.first_within must be at least 1 ms and at most 10 years; attempts.burst must be at least 1, \
+///      and times attempts.interval at most 100 years"
 /// );
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -56,15 +57,16 @@ macro_rules! problems {
 problems! {
     Shortest: "retry.shortest must be at least 1 ms",
     Longest: "retry.longest must be longer than retry.shortest and at most 10 years",
-    GrowthRatio: "retry.growth must be a ratio that makes each delay longer than the one before",
+    GrowthRatio: "retry.growth must be a ratio that makes each delay longer than the one before, in \
+                  numbers so small that its first times retry.longest stays below 500 years",
     GrowthTable: "retry.growth.table must have 1 to 16 steps, none shorter than the one before, \
                   each longer than retry.shortest and at most retry.longest",
     Percent: "retry.jitter.proportional must be 1 to 100",
-    FirstWithin: "retry.first_within must be at least 1 ms",
+    FirstWithin: "retry.first_within must be at least 1 ms and at most 10 years",
     Spread: "retry.spread must be at least 1 ms and at most 10 years",
-    AttemptsBurst: "attempts.burst must be at least 1",
+    AttemptsBurst: "attempts.burst must be at least 1, and times attempts.interval at most 100 years",
     AttemptsInterval: "attempts.interval must be at least 1 ms and at most 10 years",
-    LongBurst: "attempts_long.burst must be at least 1",
+    LongBurst: "attempts_long.burst must be at least 1, and times attempts_long.interval at most 100 years",
     LongInterval: "attempts_long.interval must be longer than attempts.interval and at most 10 years",
     GiveUpAttempts: "give_up.attempts must be at least 1",
     GiveUpFirstAttempts: "give_up.first_attempts must be at least 1",
@@ -80,7 +82,7 @@ problems! {
     ServerDelayMax: "server_delay_max must be at least 1 s and at most 49 days",
     Rejections: "credentials.rejections must be at least 1",
     Window: "subscriptions.window must be at least 1",
-    PaceBurst: "subscriptions.pace.burst must be at least 1",
+    PaceBurst: "subscriptions.pace.burst must be at least 1, and times subscriptions.pace.interval at most 100 years",
     PaceInterval: "subscriptions.pace.interval must be at least 1 ms and at most 10 years",
     AckWithin: "subscriptions.ack_within must be at least 1 ms and at most 10 years",
     SubscriptionRetry: "subscriptions.retry must rise, from at least 1 ms to at most 256 times that",
@@ -131,7 +133,9 @@ impl PolicyError {
             Growth::Ratio { numerator, denominator } => {
                 // What grows at its shortest grows everywhere: the step is proportional.
                 let grown = shortest.saturating_mul(numerator as u64);
+                let fits = longest.saturating_mul(numerator as u64) < YEARS_10 * 50;
                 let rises = denominator > 0
+                    && fits
                     && if shortest == 0 {
                         numerator > denominator
                     } else {
@@ -167,7 +171,9 @@ impl PolicyError {
     }
 
     const fn limit(&mut self, limit: Limit, burst: Problem, interval: Problem) {
-        self.add(limit.burst == 0, burst);
+        // A bucket's arithmetic saturates at 584 years, and a gate that saturates stands open (P1).
+        let refill = limit.interval.0.saturating_mul(limit.burst as u64);
+        self.add(limit.burst == 0 || refill > YEARS_10 * 10, burst);
         self.span(limit.interval, interval);
     }
 

@@ -24,7 +24,7 @@ impl Serialize for Policy {
 
 /// Reads the JSON form whose names are those of [`PolicyBuilder`]. A field left out has
 /// its default, an unknown one is an error, and a wrong policy gives the text of
-/// [`PolicyError`](crate::PolicyError).
+/// [`PolicyError`].
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;

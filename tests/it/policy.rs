@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use redial::{Heartbeat, JitterKind, Limit, Policy, PolicyBuilder, Rule, Verdict};
+use redial::{Heartbeat, JitterKind, Limit, Policy, Rule, Verdict};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -12,7 +12,8 @@ const fn ms(millis: u64) -> Duration {
 #[test]
 fn each_wrong_field_is_named() {
     let table = [ms(600); 17];
-    let cases: [(&str, PolicyBuilder); 16] = [
+    let years = |years: u64| Duration::from_secs(years * 365 * 24 * 3_600);
+    let cases = [
         ("retry.shortest", Policy::builder().retry(ms(0), ms(30_000))),
         ("retry.longest", Policy::builder().retry(ms(500), ms(500))),
         ("retry.growth must", Policy::builder().growth(1, 1)),
@@ -24,6 +25,26 @@ fn each_wrong_field_is_named() {
         ("retry.first_within", Policy::builder().first_within(ms(0))),
         ("attempts.burst", Policy::builder().attempts(Limit::new(0, ms(1_000)))),
         ("attempts_long.interval", Policy::builder().attempts_long(Some(Limit::new(9, ms(5_000))))),
+        ("attempts.burst", Policy::builder().attempts(Limit::new(101, years(1)))),
+        ("attempts_long.burst", Policy::builder().attempts_long(Some(Limit::new(11, years(10))))),
+        ("subscriptions.pace.burst", Policy::builder().pace(Some(Limit::new(0, ms(9))))),
+        ("subscriptions.pace.interval", Policy::builder().pace(Some(Limit::new(1, ms(0))))),
+        ("retry.growth must", Policy::builder().growth(4_000_000_000, 3_000_000_000)),
+        ("retry.spread", Policy::builder().spread(Some(ms(0)))),
+        ("attempts.interval", Policy::builder().attempts(Limit::new(1, ms(0)))),
+        ("give_up.attempts", Policy::builder().give_up_attempts(Some(0))),
+        ("give_up.first_attempts", Policy::builder().give_up_first_attempts(Some(0))),
+        ("give_up.outage", Policy::builder().give_up_outage(Some(ms(0)))),
+        ("settle_after", Policy::builder().settle_after(ms(0))),
+        ("start_within", Policy::builder().start_within(years(11))),
+        ("open_within", Policy::builder().open_within(ms(0))),
+        ("ready_within", Policy::builder().ready_within(Some(ms(0)))),
+        ("close_within", Policy::builder().close_within(ms(0))),
+        ("heartbeat.dead_after", Policy::builder().heartbeat(Some(Heartbeat::new(ms(5), ms(0))))),
+        ("late_by", Policy::builder().late_by(years(11))),
+        ("server_delay_max", Policy::builder().server_delay_max(ms(999))),
+        ("credentials.rejections", Policy::builder().rejections(0)),
+        ("subscriptions.ack_within", Policy::builder().ack_within(ms(0))),
         ("heartbeat.ping_after", Policy::builder().heartbeat(Some(Heartbeat::new(ms(0), ms(5))))),
         ("subscriptions.window", Policy::builder().window(0)),
         ("subscriptions.retry", Policy::builder().subscription_retry(ms(1), ms(257))),

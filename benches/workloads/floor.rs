@@ -1,0 +1,139 @@
+//! The floor: what a person writes by hand for a connection that is dialled, watched and dialled
+//! again. Five states, doubling backoff with jitter, one timer; no limit, no settling, no server's
+//! wishes, no subscriptions, no status.
+
+use core::time::Duration;
+
+use redial::{Action, ConnId, Event, How, Instant, Phase, Why};
+
+use super::Machine;
+
+#[derive(Debug)]
+pub(crate) struct Floor {
+    state: State,
+    newest: u64,
+    failures: u32,
+    random: u64,
+    abort: Option<ConnId>,
+    /// When the driver's timer fires.
+    armed: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Waiting { until: Instant },
+    Due,
+    Opening { conn: ConnId, deadline: Instant },
+    Live { conn: ConnId, deadline: Instant },
+}
+
+impl Floor {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: State::Idle,
+            newest: 0,
+            failures: 0,
+            random: 0x9e37_79b9_7f4a_7c15,
+            abort: None,
+            armed: None,
+        }
+    }
+
+    fn lost(&mut self, now: Instant) {
+        let bound = SHORTEST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        let bound_ns = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        let delay = Duration::from_nanos(self.random() % bound_ns);
+        self.state = State::Waiting { until: now.saturating_add(delay) };
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+impl Machine for Floor {
+    fn handle(&mut self, now: Instant, event: Event) {
+        match (&mut self.state, event) {
+            (State::Idle, Event::Start) => self.state = State::Due,
+            (State::Waiting { until }, Event::TimerFired) if now >= *until => {
+                self.state = State::Due;
+            }
+            (State::Opening { conn, .. }, Event::Opened { conn: opened }) if *conn == opened => {
+                self.state = State::Live { conn: opened, deadline: now.saturating_add(DEAD_AFTER) };
+            }
+            (State::Live { conn, deadline }, Event::Received { conn: heard }) if *conn == heard => {
+                self.failures = 0;
+                *deadline = now.saturating_add(DEAD_AFTER);
+            }
+            (
+                State::Opening { conn, .. } | State::Live { conn, .. },
+                Event::Closed { conn: closed, .. },
+            ) if *conn == closed => self.lost(now),
+            (
+                State::Opening { conn, deadline } | State::Live { conn, deadline },
+                Event::TimerFired,
+            ) if now >= *deadline => {
+                self.abort = Some(*conn);
+                self.lost(now);
+            }
+            (_, Event::Stop) => self.state = State::Idle,
+            _ => {}
+        }
+        if matches!(event, Event::TimerFired) {
+            self.armed = None;
+        }
+    }
+
+    fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        if let Some(conn) = self.abort.take() {
+            return Some(Action::Close { conn, how: How::Abort, why: Why::Silent });
+        }
+        if let State::Due = self.state {
+            self.newest = self.newest.saturating_add(1);
+            let conn = ConnId::new(self.newest);
+            self.state = State::Opening { conn, deadline: now.saturating_add(OPEN_WITHIN) };
+            return Some(Action::Open { conn });
+        }
+        // A timer that fires too early is harmless: traffic costs no timer call.
+        let deadline = self.deadline();
+        match (deadline, self.armed) {
+            (Some(at), Some(armed)) if armed <= at => None,
+            (Some(at), _) => {
+                self.armed = deadline;
+                Some(Action::ArmTimer { at })
+            }
+            (None, Some(_)) => {
+                self.armed = None;
+                Some(Action::DisarmTimer)
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { until } => Some(until),
+            State::Opening { deadline, .. } | State::Live { deadline, .. } => Some(deadline),
+            State::Idle | State::Due => None,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.state {
+            State::Idle => Phase::Idle,
+            State::Waiting { .. } | State::Due => Phase::Waiting,
+            State::Opening { .. } => Phase::Opening,
+            State::Live { .. } => Phase::Live,
+        }
+    }
+}
+
+const SHORTEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(30);
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+const DEAD_AFTER: Duration = Duration::from_secs(25);
