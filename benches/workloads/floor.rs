@@ -2,8 +2,6 @@
 //! again. Five states, doubling backoff with jitter, one timer; no limit, no settling, no server's
 //! wishes, no subscriptions, no status.
 
-use core::time::Duration;
-
 use redial::{Action, ConnId, Event, How, Instant, Phase, Why};
 
 use super::Machine;
@@ -17,6 +15,8 @@ pub(crate) struct Floor {
     abort: Option<ConnId>,
     /// When the driver's timer fires.
     armed: Option<Instant>,
+    /// Something may be left to do.
+    pending: bool,
 }
 
 #[derive(Debug)]
@@ -37,15 +37,15 @@ impl Floor {
             random: 0x9e37_79b9_7f4a_7c15,
             abort: None,
             armed: None,
+            pending: false,
         }
     }
 
     fn lost(&mut self, now: Instant) {
-        let bound = SHORTEST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
+        let bound = (SHORTEST_NS << self.failures.min(6)).min(LONGEST_NS);
         self.failures = self.failures.saturating_add(1);
-        let bound_ns = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-        let delay = Duration::from_nanos(self.random() % bound_ns);
-        self.state = State::Waiting { until: now.saturating_add(delay) };
+        let delay = self.random() % bound;
+        self.state = State::Waiting { until: after(now, delay) };
     }
 
     fn random(&mut self) -> u64 {
@@ -58,17 +58,24 @@ impl Floor {
 
 impl Machine for Floor {
     fn handle(&mut self, now: Instant, event: Event) {
+        // The message path. A timer that fires too early is harmless: it costs no timer call.
+        if let (State::Live { conn, deadline }, Event::Received { conn: heard }) =
+            (&mut self.state, event)
+        {
+            if *conn == heard {
+                self.failures = 0;
+                *deadline = after(now, DEAD_AFTER_NS);
+            }
+            return;
+        }
+        self.pending = true;
         match (&mut self.state, event) {
             (State::Idle, Event::Start) => self.state = State::Due,
             (State::Waiting { until }, Event::TimerFired) if now >= *until => {
                 self.state = State::Due;
             }
             (State::Opening { conn, .. }, Event::Opened { conn: opened }) if *conn == opened => {
-                self.state = State::Live { conn: opened, deadline: now.saturating_add(DEAD_AFTER) };
-            }
-            (State::Live { conn, deadline }, Event::Received { conn: heard }) if *conn == heard => {
-                self.failures = 0;
-                *deadline = now.saturating_add(DEAD_AFTER);
+                self.state = State::Live { conn: opened, deadline: after(now, DEAD_AFTER_NS) };
             }
             (
                 State::Opening { conn, .. } | State::Live { conn, .. },
@@ -90,16 +97,19 @@ impl Machine for Floor {
     }
 
     fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        if !self.pending {
+            return None;
+        }
         if let Some(conn) = self.abort.take() {
             return Some(Action::Close { conn, how: How::Abort, why: Why::Silent });
         }
         if let State::Due = self.state {
             self.newest = self.newest.saturating_add(1);
             let conn = ConnId::new(self.newest);
-            self.state = State::Opening { conn, deadline: now.saturating_add(OPEN_WITHIN) };
+            self.state = State::Opening { conn, deadline: after(now, OPEN_WITHIN_NS) };
             return Some(Action::Open { conn });
         }
-        // A timer that fires too early is harmless: traffic costs no timer call.
+        self.pending = false;
         let deadline = self.deadline();
         match (deadline, self.armed) {
             (Some(at), Some(armed)) if armed <= at => None,
@@ -133,7 +143,11 @@ impl Machine for Floor {
     }
 }
 
-const SHORTEST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(30);
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
-const DEAD_AFTER: Duration = Duration::from_secs(25);
+const fn after(now: Instant, delay_ns: u64) -> Instant {
+    Instant::from_nanos(now.as_nanos().saturating_add(delay_ns))
+}
+
+const SHORTEST_NS: u64 = 500_000_000;
+const LONGEST_NS: u64 = 30_000_000_000;
+const OPEN_WITHIN_NS: u64 = 10_000_000_000;
+const DEAD_AFTER_NS: u64 = 25_000_000_000;
