@@ -19,12 +19,10 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
-    let mut link = Link::with_storage(Policy::new(), Seed::from_u64(1), [Slot::EMPTY; 4]);
-    let events: [Event; 3] = [
-        Event::Subscribe { key: SubKey::new(black_box(2)) },
-        Event::Start,
-        Event::TimerFired,
-    ];
+    let mut link =
+        Link::with_storage(black_box(Policy::new()), Seed::from_u64(1), [Slot::EMPTY; 4]);
+    let events: [Event; 3] =
+        [Event::Subscribe { key: SubKey::new(black_box(2)) }, Event::Start, Event::TimerFired];
     let mut now = Instant::ZERO;
     loop {
         for event in events {
