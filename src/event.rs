@@ -94,6 +94,53 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The connection that the event names.
+    pub(crate) const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::Opened { conn }
+            | Self::Ready { conn }
+            | Self::Received { conn }
+            | Self::Closed { conn, .. }
+            | Self::Acked { conn, .. }
+            | Self::Refused { conn, .. } => Some(*conn),
+            Self::Start
+            | Self::Stop
+            | Self::RetryNow
+            | Self::Pause
+            | Self::Resume
+            | Self::NetworkDown
+            | Self::NetworkUp
+            | Self::TimerFired
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe { .. }
+            | Self::Resync { .. } => None,
+        }
+    }
+
+    /// The subscription that the event names.
+    pub(crate) const fn key(&self) -> Option<SubKey> {
+        match self {
+            Self::Subscribe { key } | Self::Unsubscribe { key } | Self::Resync { key } => {
+                Some(*key)
+            }
+            Self::Acked { request, .. } | Self::Refused { request, .. } => Some(request.key),
+            Self::Start
+            | Self::Stop
+            | Self::RetryNow
+            | Self::Pause
+            | Self::Resume
+            | Self::NetworkDown
+            | Self::NetworkUp
+            | Self::TimerFired
+            | Self::Opened { .. }
+            | Self::Ready { .. }
+            | Self::Received { .. }
+            | Self::Closed { .. } => None,
+        }
+    }
+}
+
 /// How a connection ended, as facts: by whom, what it said, and how long the server asks us to wait.
 ///
 /// The core classifies a closure by these facts, never by the text of a close reason. See

@@ -31,19 +31,20 @@
 //! floor, give-up clock) is in the lifecycle. Failures are forgotten in one place,
 //! [`Lifecycle::end`], and only by a settled connection (P8).
 
-use core::num::NonZeroU32;
+mod output;
+mod view;
 
-use crate::action::{Action, How, Why};
+use crate::action::Why;
 use crate::backoff::{Failures, clamped, clamped_millis, draw};
 use crate::connection::{Connection, Service, Stage};
 use crate::event::{By, Closure, Event, Misuse};
-use crate::id::{ConnId, SubKey};
+use crate::id::ConnId;
 use crate::limit::Bucket;
 use crate::liveness::{Due, Liveness};
 use crate::policy::{NetworkDown, Policy};
 use crate::seed::{Jitter, Seed};
 use crate::stats::{Stats, count};
-use crate::status::{Cause, Continuity, Halted, Phase, Status, WaitsFor};
+use crate::status::{Cause, Continuity, Halted, Status};
 use crate::subscriptions::Counts;
 use crate::time::{Instant, Nanos};
 use crate::verdict::{Verdict, classify};
@@ -221,7 +222,7 @@ impl Lifecycle {
                 return Ok(());
             }
         }
-        if let Some(key) = key_of(&event) {
+        if let Some(key) = event.key() {
             return Err(Misuse::KeyOutsideStorage { key, capacity: 0 });
         }
         self.check(&event)?;
@@ -256,7 +257,7 @@ impl Lifecycle {
 
     /// Refuses, without a trace, what a correct driver cannot do.
     pub(crate) fn check(&self, event: &Event) -> Result<(), Misuse> {
-        match conn_of(event) {
+        match event.conn() {
             Some(conn) if conn.0 == 0 || conn > self.newest => {
                 Err(Misuse::UnknownConnection { conn, newest: self.newest })
             }
@@ -325,269 +326,6 @@ impl Lifecycle {
     pub(crate) fn finish(&mut self, policy: &Policy, speech_at: Instant) {
         self.wake_at = self.own_deadline(policy).min(speech_at);
         self.pending.0 |= Pending::SPEECH | Pending::TIMER;
-    }
-}
-
-/// Outputs.
-impl Lifecycle {
-    /// As [`Link::poll_action`](crate::Link::poll_action).
-    pub fn poll_action(
-        &mut self,
-        policy: &Policy,
-        stats: &mut Stats,
-        now: Instant,
-    ) -> Option<Action> {
-        if self.is_drained() {
-            return None;
-        }
-        let mut cx = self.poll_context(policy, stats, now);
-        self.poll_head(&mut cx).or_else(|| self.poll_tail())
-    }
-
-    #[inline]
-    pub(crate) const fn is_drained(&self) -> bool {
-        self.pending.0 == 0
-    }
-
-    pub(crate) fn poll_context<'a>(
-        &mut self,
-        policy: &'a Policy,
-        stats: &'a mut Stats,
-        now: Instant,
-    ) -> Context<'a> {
-        self.now = self.now.max(now);
-        Context { policy, stats, now: self.now }
-    }
-
-    /// Close, Open, Ping.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
-        if self.pending.0 & Pending::HEAD == 0 {
-            return None;
-        }
-        let action =
-            self.poll_close(cx).or_else(|| self.poll_open(cx)).or_else(|| self.poll_ping(cx));
-        if action.is_none() {
-            self.pending.0 &= !Pending::HEAD;
-        }
-        action
-    }
-
-    fn poll_close(&mut self, cx: &Context<'_>) -> Option<Action> {
-        if let Some((conn, why)) = self.owed.abort.take() {
-            return Some(Action::Close { conn, how: How::Abort, why });
-        }
-        if let State::Closing(closing) = &mut self.state {
-            if closing.deadline.is_none() {
-                let deadline = cx.now.after(cx.policy.close_within);
-                closing.deadline = Some(deadline);
-                self.wake_at = self.wake_at.min(deadline);
-                let (conn, why) = (closing.id, closing.why);
-                return Some(Action::Close { conn, how: How::Graceful, why });
-            }
-        }
-        self.poll_stale_close()
-    }
-
-    fn poll_stale_close(&mut self) -> Option<Action> {
-        let (first, last) = self.owed.stale?;
-        let held = self.held().map_or(0, ConnId::get);
-        let next = if first == held { first.saturating_add(1) } else { first };
-        self.owed.stale = (next < last).then_some((next.saturating_add(1), last));
-        let conn = ConnId(next);
-        (next <= last).then_some(Action::Close { conn, how: How::Abort, why: Why::Stale })
-    }
-
-    /// The one gate for attempts: charged here and nowhere else, refunded nowhere (P1). The wait
-    /// has come, so limits and floor admit; no close is owed, so nothing is held (P4).
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Option<Action> {
-        match &self.state {
-            State::Waiting(wait) if wait.come && !self.is_blocked() => {}
-            State::Waiting(_)
-            | State::Idle
-            | State::Up(_)
-            | State::Closing(_)
-            | State::Halted(_) => return None,
-        }
-        self.account(cx);
-        debug_assert!(cx.now >= self.floor, "P9: the floor admits");
-        let limits = [cx.policy.attempts, cx.policy.attempts_long];
-        for (bucket, limit) in self.buckets.iter_mut().zip(limits) {
-            if let Some(limit) = limit {
-                debug_assert!(cx.now >= bucket.release(limit), "P1: the limit admits");
-                bucket.charge(limit, cx.now);
-            }
-        }
-        self.newest = ConnId(self.newest.0.saturating_add(1));
-        let deadline = cx.now.after(cx.policy.open_within);
-        self.wake_at = self.wake_at.min(deadline);
-        self.state = State::Up(Connection { id: self.newest, stage: Stage::Opening { deadline } });
-        // Nothing else comes before the report.
-        self.pending.0 = Pending::REPORT | Pending::TIMER;
-        count(&mut cx.stats.attempts);
-        Some(Action::Open { conn: self.newest })
-    }
-
-    fn poll_ping(&mut self, cx: &Context<'_>) -> Option<Action> {
-        let heartbeat = cx.policy.heartbeat.as_ref()?;
-        let State::Up(connection) = &mut self.state else { return None };
-        let conn = connection.id;
-        let liveness = connection.liveness()?;
-        if !liveness.is_ping_owed() {
-            return None;
-        }
-        liveness.pinged(heartbeat, cx.now);
-        self.wake_at = self.wake_at.min(liveness.deadline(Some(heartbeat)));
-        Some(Action::Ping { conn })
-    }
-
-    /// Whether the subscriptions may have something to say.
-    pub(crate) const fn is_speech_pending(&self) -> bool {
-        self.pending.0 & Pending::SPEECH != 0
-    }
-
-    pub(crate) const fn speech_drained(&mut self) {
-        self.pending.0 &= !Pending::SPEECH;
-    }
-
-    /// The subscriptions have a deadline at `speech_at`.
-    #[inline]
-    pub(crate) fn wake_by(&mut self, speech_at: Instant) {
-        if speech_at < self.wake_at {
-            self.wake_at = speech_at;
-            self.pending.0 |= Pending::TIMER;
-        }
-    }
-
-    /// Nothing but the subscriptions changed: only speech and timer may differ.
-    pub(crate) fn speech_changed(&mut self, speech_at: Instant) {
-        self.wake_by(speech_at);
-        self.pending.0 |= Pending::SPEECH;
-    }
-
-    /// Report, timer.
-    pub(crate) fn poll_tail(&mut self) -> Option<Action> {
-        if self.pending.0 & Pending::REPORT != 0 {
-            self.pending.0 &= !Pending::REPORT;
-            let status = self.status();
-            if status != self.told {
-                self.told = status;
-                return Some(Action::Report(status));
-            }
-        }
-        self.pending.0 = 0;
-        self.poll_timer()
-    }
-
-    /// Re-arms only to fire earlier or after it fired: an early timer is harmless, and postponing
-    /// costs no call.
-    fn poll_timer(&mut self) -> Option<Action> {
-        if self.wake_at == Instant::MAX {
-            let armed = self.armed != Instant::MAX;
-            self.armed = Instant::MAX;
-            return armed.then_some(Action::DisarmTimer);
-        }
-        // A timer that should have fired by now counts as fired.
-        let fires = if self.armed <= self.now { Instant::MAX } else { self.armed };
-        if fires <= self.wake_at {
-            return None;
-        }
-        self.armed = self.wake_at;
-        Some(Action::ArmTimer { at: self.wake_at })
-    }
-}
-
-/// Getters.
-impl Lifecycle {
-    /// As [`Link::deadline`](crate::Link::deadline).
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        (self.wake_at != Instant::MAX).then_some(self.wake_at)
-    }
-
-    /// Where the link is.
-    #[must_use]
-    pub const fn phase(&self) -> Phase {
-        match &self.state {
-            State::Idle => Phase::Idle,
-            State::Waiting(_) => Phase::Waiting,
-            State::Up(connection) => match &connection.stage {
-                Stage::Opening { .. } => Phase::Opening,
-                Stage::Greeting { .. } => Phase::Greeting,
-                Stage::Ready { service: Service::Restoring, .. } => Phase::Restoring,
-                Stage::Ready { service: Service::Live, .. } => Phase::Live,
-                Stage::Ready { service: Service::Degraded, .. } => Phase::Degraded,
-            },
-            State::Closing(_) => Phase::Closing,
-            State::Halted(_) => Phase::Halted,
-        }
-    }
-
-    /// The state as the application sees it.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let phase = self.phase();
-        let mut status = Status { phase, losses: self.losses, ..Status::IDLE };
-        match &self.state {
-            State::Idle => {}
-            State::Waiting(wait) => {
-                let waits_for = self.waits_for(wait);
-                status.waits_for = Some(waits_for);
-                status.until = match waits_for {
-                    WaitsFor::Pause | WaitsFor::Network => None,
-                    WaitsFor::Backoff | WaitsFor::Floor | WaitsFor::Limit => Some(wait.due()),
-                };
-                (status.attempt, status.cause) = (self.attempt(), self.cause);
-            }
-            State::Up(connection) if connection.is_ready() => {
-                status.continuity = Some(self.continuity);
-            }
-            State::Up(_) => (status.attempt, status.cause) = (self.attempt(), self.cause),
-            State::Closing(_) => status.cause = self.cause,
-            State::Halted(halted) => {
-                (status.halted, status.cause) = (Some(*halted), self.cause);
-            }
-        }
-        status
-    }
-
-    fn attempt(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.failures.level().saturating_add(1))
-    }
-
-    /// Pause and network come before all.
-    const fn waits_for(&self, wait: &Wait) -> WaitsFor {
-        if self.paused {
-            WaitsFor::Pause
-        } else if self.offline {
-            WaitsFor::Network
-        } else {
-            wait.decided_by()
-        }
-    }
-
-    const fn is_blocked(&self) -> bool {
-        self.paused || self.offline
-    }
-
-    /// The connection that may still act.
-    const fn held(&self) -> Option<ConnId> {
-        match &self.state {
-            State::Up(connection) => Some(connection.id),
-            State::Closing(closing) => Some(closing.id),
-            State::Idle | State::Waiting(_) | State::Halted(_) => None,
-        }
-    }
-
-    /// The connection on which subscriptions may be spoken.
-    pub(crate) const fn speaks_on(&self) -> Option<ConnId> {
-        match &self.state {
-            State::Up(connection) if connection.is_ready() => Some(connection.id),
-            State::Up(_)
-            | State::Idle
-            | State::Waiting(_)
-            | State::Closing(_)
-            | State::Halted(_) => None,
-        }
     }
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
@@ -851,8 +589,38 @@ impl Lifecycle {
     }
 }
 
-/// Ends and waits.
+/// Attempts, ends and waits.
 impl Lifecycle {
+    /// The one gate for attempts: charged here and nowhere else, refunded nowhere (P1). The wait
+    /// has come, so limits and floor admit; no close is owed, so nothing is held (P4).
+    fn open(&mut self, cx: &mut Context<'_>) -> Option<ConnId> {
+        match &self.state {
+            State::Waiting(wait) if wait.come && !self.is_blocked() => {}
+            State::Waiting(_)
+            | State::Idle
+            | State::Up(_)
+            | State::Closing(_)
+            | State::Halted(_) => return None,
+        }
+        self.account(cx);
+        debug_assert!(cx.now >= self.floor, "P9: the floor admits");
+        let limits = [cx.policy.attempts, cx.policy.attempts_long];
+        for (bucket, limit) in self.buckets.iter_mut().zip(limits) {
+            if let Some(limit) = limit {
+                debug_assert!(cx.now >= bucket.release(limit), "P1: the limit admits");
+                bucket.charge(limit, cx.now);
+            }
+        }
+        self.newest = ConnId(self.newest.0.saturating_add(1));
+        let deadline = cx.now.after(cx.policy.open_within);
+        self.wake_at = self.wake_at.min(deadline);
+        self.state = State::Up(Connection { id: self.newest, stage: Stage::Opening { deadline } });
+        // Nothing else comes before the report.
+        self.pending.0 = Pending::REPORT | Pending::TIMER;
+        count(&mut cx.stats.attempts);
+        Some(self.newest)
+    }
+
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12).
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
@@ -1091,46 +859,5 @@ fn due_cause(connection: &mut Connection, cx: &mut Context<'_>) -> Option<(Cause
             cx.stats.detected(cx.now.since(liveness.last_byte()));
             Some((Cause::Silent, Why::Silent))
         }
-    }
-}
-
-const fn conn_of(event: &Event) -> Option<ConnId> {
-    match event {
-        Event::Opened { conn }
-        | Event::Ready { conn }
-        | Event::Received { conn }
-        | Event::Closed { conn, .. }
-        | Event::Acked { conn, .. }
-        | Event::Refused { conn, .. } => Some(*conn),
-        Event::Start
-        | Event::Stop
-        | Event::RetryNow
-        | Event::Pause
-        | Event::Resume
-        | Event::NetworkDown
-        | Event::NetworkUp
-        | Event::TimerFired
-        | Event::Subscribe { .. }
-        | Event::Unsubscribe { .. }
-        | Event::Resync { .. } => None,
-    }
-}
-
-pub(crate) const fn key_of(event: &Event) -> Option<SubKey> {
-    match event {
-        Event::Subscribe { key } | Event::Unsubscribe { key } | Event::Resync { key } => Some(*key),
-        Event::Acked { request, .. } | Event::Refused { request, .. } => Some(request.key),
-        Event::Start
-        | Event::Stop
-        | Event::RetryNow
-        | Event::Pause
-        | Event::Resume
-        | Event::NetworkDown
-        | Event::NetworkUp
-        | Event::TimerFired
-        | Event::Opened { .. }
-        | Event::Ready { .. }
-        | Event::Received { .. }
-        | Event::Closed { .. } => None,
     }
 }

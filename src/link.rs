@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::event::{Event, Misuse};
 use crate::id::{ConnId, SubKey};
-use crate::lifecycle::{Context, Lifecycle, key_of};
+use crate::lifecycle::{Context, Lifecycle};
 use crate::policy::Policy;
 use crate::seed::Seed;
 use crate::slot::Slot;
@@ -268,7 +268,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     fn check(&self, event: &Event) -> Result<(), Misuse> {
         self.lifecycle.check(event)?;
         let slots = self.storage.as_ref();
-        if let Some(key) = key_of(event) {
+        if let Some(key) = event.key() {
             if slot_of(slots, key).is_none() {
                 return Err(Misuse::KeyOutsideStorage { key, capacity: capacity(slots) });
             }
