@@ -31,14 +31,18 @@ async fn garbage_frames() {
 async fn a_message_over_the_limit() {
     bounded(async {
         let (listener, url) = listen().await;
-        let client = Client::builder(url).max_message_size(1000);
+        let client = Client::builder(url).max_message_size(1 << 20);
         let (_handle, mut events) = client.connect(Lines).unwrap();
         let mut socket = accept(&listener).await;
-        socket.send(Message::text("x".repeat(1001))).await.unwrap();
+        // The client hangs up as soon as it has read the length, so the rest cannot be sent.
+        let flood = tokio::spawn(async move {
+            let _cut_off = socket.send(Message::text("x".repeat(16 << 20))).await;
+        });
         let cause = cause(&mut events).await;
         assert_eq!(cause, closed(By::Unknown, Fact::Io(IoKind::Protocol)));
         let _socket = accept(&listener).await;
         phase(&mut events, Phase::Live).await;
+        flood.await.unwrap();
     })
     .await;
 }
