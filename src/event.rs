@@ -95,6 +95,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// The request that the event answers, and the connection that it came on.
+    pub(crate) const fn answers(&self) -> Option<(ConnId, Request)> {
+        if let Self::Acked { conn, request } | Self::Refused { conn, request, .. } = self {
+            Some((*conn, *request))
+        } else {
+            None
+        }
+    }
+
     /// The connection that the event names.
     pub(crate) const fn conn(&self) -> Option<ConnId> {
         match self {

@@ -273,25 +273,9 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 return Err(Misuse::KeyOutsideStorage { key, capacity: capacity(slots) });
             }
         }
-        match *event {
-            Event::Acked { conn, request } | Event::Refused { conn, request, .. } => {
-                self.check_number(conn, request.number)
-            }
-            Event::Start
-            | Event::Stop
-            | Event::RetryNow
-            | Event::Pause
-            | Event::Resume
-            | Event::NetworkDown
-            | Event::NetworkUp
-            | Event::TimerFired
-            | Event::Opened { .. }
-            | Event::Ready { .. }
-            | Event::Received { .. }
-            | Event::Closed { .. }
-            | Event::Subscribe { .. }
-            | Event::Unsubscribe { .. }
-            | Event::Resync { .. } => Ok(()),
+        match event.answers() {
+            Some((conn, request)) => self.check_number(conn, request.number),
+            None => Ok(()),
         }
     }
 
