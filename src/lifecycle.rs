@@ -24,8 +24,8 @@
 //!
 //! **Deadlines** lie in the variant of [`State`] or [`Stage`] that they
 //! belong to, so that leaving it drops them. `wake_at` is a lower bound of the earliest: it is
-//! worked out anew when a state may have been left or when it is reached; traffic that merely
-//! postpones a deadline leaves it alone.
+//! worked out anew when a state is entered or when it is reached; traffic that merely postpones a
+//! deadline leaves it alone.
 //!
 //! **Memory.** A connection's own facts are in [`Connection`]; what outlives it (failures, limits,
 //! floor, give-up clock) is in the lifecycle. Failures are forgotten in one place,
@@ -72,6 +72,8 @@ pub struct Lifecycle {
     now: Instant,
     wake_at: Instant,
     pending: Pending,
+    /// A state was entered: who may be spoken to may have changed.
+    moved: bool,
     /// The newest connection handed out.
     newest: ConnId,
     state: State,
@@ -183,6 +185,7 @@ impl Lifecycle {
             now: Instant::ZERO,
             wake_at: Instant::MAX,
             pending: Pending(0),
+            moved: false,
             newest: ConnId(0),
             state: State::Idle,
             paused: false,
@@ -228,10 +231,9 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        if self.is_due() {
-            self.fire_due(&mut cx);
+        self.fire_due(&mut cx);
+        if self.take_moved() {
             self.serve(&mut cx, Counts::default());
-            self.finish(policy, Instant::MAX);
         }
         Ok(())
     }
@@ -312,20 +314,27 @@ impl Lifecycle {
     }
 
     /// Applies the deadlines that are due.
+    #[inline]
     pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
-        while self.fire_one(cx) {}
+        while self.is_due() {
+            if !self.fire_one(cx) {
+                self.wake_at = self.own_deadline(cx.policy);
+                self.pending.0 |= Pending::TIMER;
+                return;
+            }
+        }
     }
 
-    /// Whether a deadline is reached or a state was left: only then is anything due.
+    /// Whether a deadline may be reached: only then is anything due.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         self.now >= self.wake_at
     }
 
-    /// Works out the next deadline. `speech_at` is the subscriptions'.
-    pub(crate) fn finish(&mut self, policy: &Policy, speech_at: Instant) {
-        self.wake_at = self.own_deadline(policy).min(speech_at);
-        self.pending.0 |= Pending::SPEECH | Pending::TIMER;
+    /// Whether a state was entered since the last call.
+    #[inline]
+    pub(crate) fn take_moved(&mut self) -> bool {
+        core::mem::take(&mut self.moved)
     }
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
@@ -348,7 +357,7 @@ impl Lifecycle {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
                 closing.then = Then::Begin;
-                self.touch();
+                self.pending.0 |= Pending::REPORT;
             }
             State::Closing(_) | State::Waiting(_) | State::Up(_) => {}
         }
@@ -377,7 +386,7 @@ impl Lifecycle {
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
-                self.touch();
+                self.pending.0 |= Pending::REPORT;
             }
             State::Up(Connection { id, stage: Stage::Opening { .. } }) => {
                 let id = *id;
@@ -399,7 +408,7 @@ impl Lifecycle {
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
-            self.touch();
+            self.changed(cx.policy);
         }
     }
 
@@ -441,14 +450,12 @@ impl Lifecycle {
         self.account(cx);
         let was_blocked = self.is_blocked();
         change(self);
-        self.touch();
-        if self.is_blocked() {
-            return;
-        }
+        let blocked = self.is_blocked();
         let (state, mut terms) = self.terms(cx);
-        if let State::Waiting(wait) = state {
+        if let (State::Waiting(wait), false) = (state, blocked) {
             wait.hint(was_blocked, &mut terms);
         }
+        self.changed(cx.policy);
     }
 }
 
@@ -672,13 +679,14 @@ impl Lifecycle {
     fn enter(&mut self, cx: &mut Context<'_>, state: State) {
         self.account(cx);
         self.state = state;
-        self.touch();
+        self.moved = true;
+        self.changed(cx.policy);
     }
 
-    /// Anything may be due now, and anything may differ from what the driver was told.
-    const fn touch(&mut self) {
-        self.wake_at = Instant::ZERO;
-        self.pending.0 |= Pending::SPEECH | Pending::REPORT | Pending::TIMER;
+    /// Deadline, report and timer may differ from what they were.
+    fn changed(&mut self, policy: &Policy) {
+        self.wake_at = self.own_deadline(policy);
+        self.pending.0 |= Pending::REPORT | Pending::TIMER;
     }
 
     /// The connection is to be dropped; from now on it is not held.
@@ -726,7 +734,8 @@ impl Lifecycle {
                     return false;
                 }
                 wait.come = true;
-                self.pending.0 |= Pending::HEAD;
+                self.wake_at = Instant::MAX;
+                self.pending.0 |= Pending::HEAD | Pending::TIMER;
                 self.account(cx);
                 if self.is_outage_over(cx.policy) {
                     self.enter(cx, State::Halted(Halted::Exhausted));
@@ -809,24 +818,23 @@ impl Lifecycle {
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in.
     fn account(&mut self, cx: &mut Context<'_>) {
-        if self.outage.counted_to == cx.now {
+        let spent = cx.now.since(self.outage.counted_to);
+        if spent == Nanos::ZERO {
             return;
         }
-        let elapsed = cx.stats.elapsed_to(cx.now);
-        let uncounted = cx.now.since(self.outage.counted_to);
         self.outage.counted_to = cx.now;
-        let (wanted, waits_for) = match &self.state {
-            State::Idle | State::Halted(_) => return,
-            State::Closing(closing) => (closing.then != Then::Idle, None),
-            State::Waiting(wait) => (true, Some(self.waits_for(wait))),
-            State::Up(_) => (true, None),
-        };
-        if !wanted {
-            return;
+        match &self.state {
+            State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {
+                return;
+            }
+            State::Up(Connection { stage: Stage::Ready { service, .. }, .. }) => {
+                return cx.stats.served(spent, *service);
+            }
+            State::Waiting(wait) => cx.stats.waited(spent, self.waits_for(wait)),
+            State::Up(_) | State::Closing(_) => cx.stats.wanted(spent),
         }
-        cx.stats.spend(elapsed, self.phase(), waits_for);
-        if !self.is_blocked() && self.speaks_on().is_none() {
-            self.outage.spent = self.outage.spent.saturating_add(uncounted);
+        if !self.is_blocked() {
+            self.outage.spent = self.outage.spent.saturating_add(spent);
         }
     }
 }

@@ -144,8 +144,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Received { .. }
             | Event::Closed { .. } => {
                 lifecycle.apply(&mut cx, event);
-                if lifecycle.is_due() {
+                if lifecycle.take_moved()
+                    || lifecycle.is_due()
+                    || cx.now >= subscriptions.wake_at()
+                {
                     settle(lifecycle, subscriptions, slots, &mut cx);
+                } else {
+                    lifecycle.wake_by(subscriptions.wake_at());
                 }
                 return Ok(());
             }
@@ -297,12 +302,16 @@ fn settle(
     cx: &mut Context<'_>,
 ) {
     lifecycle.fire_due(cx);
-    subscriptions.steer(slots, lifecycle.speaks_on());
-    subscriptions.fire_due(&mut desk(slots, cx));
-    lifecycle.serve(cx, subscriptions.counts());
-    // Serving a degraded connection may have begun to close it.
-    subscriptions.steer(slots, lifecycle.speaks_on());
-    lifecycle.finish(cx.policy, subscriptions.wake_at());
+    // Serving a degraded connection may begin to close it.
+    loop {
+        subscriptions.steer(slots, lifecycle.speaks_on());
+        subscriptions.fire_due(&mut desk(slots, cx));
+        lifecycle.serve(cx, subscriptions.counts());
+        if !lifecycle.take_moved() {
+            break;
+        }
+    }
+    lifecycle.speech_changed(subscriptions.wake_at());
 }
 
 fn desk<'a>(slots: &'a mut [Slot], cx: &'a mut Context<'_>) -> Desk<'a> {

@@ -1,7 +1,8 @@
 //! Counters and time sums, outside the state that a search compares.
 
+use crate::connection::Service;
 use crate::event::By;
-use crate::status::{Cause, Phase, WaitsFor};
+use crate::status::{Cause, WaitsFor};
 use crate::time::{Instant, Nanos};
 
 /// Plain counters and sums of nanoseconds since the link was made, saturating, up to the last
@@ -75,7 +76,6 @@ pub struct Stats {
     pub recovery_worst_ns: u64,
     /// When a ready connection was lost that nothing has replaced yet.
     lost_at: Option<Instant>,
-    counted_to: Instant,
 }
 
 impl Stats {
@@ -111,7 +111,6 @@ impl Stats {
         recovery_last_ns: 0,
         recovery_worst_ns: 0,
         lost_at: None,
-        counted_to: Instant::ZERO,
     };
 
     /// An event was out of date.
@@ -119,25 +118,30 @@ impl Stats {
         count(&mut self.stale_events);
     }
 
-    /// The time since the last call, for [`Stats::spend`].
-    pub(crate) fn elapsed_to(&mut self, now: Instant) -> Nanos {
-        let elapsed = now.since(self.counted_to);
-        self.counted_to = now;
-        elapsed
+    /// Time was spent while the link was wanted.
+    pub(crate) fn wanted(&mut self, time: Nanos) {
+        add(&mut self.wanted_ns, time);
     }
 
-    /// Time was spent in a phase while the link was wanted.
-    pub(crate) fn spend(&mut self, time: Nanos, phase: Phase, waits_for: Option<WaitsFor>) {
-        add(&mut self.wanted_ns, time);
+    /// Time was spent on a ready connection.
+    pub(crate) fn served(&mut self, time: Nanos, service: Service) {
+        self.wanted(time);
+        match service {
+            Service::Restoring => {}
+            Service::Live => add(&mut self.live_ns, time),
+            Service::Degraded => add(&mut self.degraded_ns, time),
+        }
+    }
+
+    /// Time was spent between attempts.
+    pub(crate) fn waited(&mut self, time: Nanos, waits_for: WaitsFor) {
+        self.wanted(time);
         match waits_for {
-            Some(WaitsFor::Backoff) => add(&mut self.waited_backoff_ns, time),
-            Some(WaitsFor::Floor) => add(&mut self.waited_floor_ns, time),
-            Some(WaitsFor::Limit) => add(&mut self.waited_limit_ns, time),
-            Some(WaitsFor::Network) => add(&mut self.waited_network_ns, time),
-            Some(WaitsFor::Pause) => add(&mut self.waited_pause_ns, time),
-            None if phase == Phase::Live => add(&mut self.live_ns, time),
-            None if phase == Phase::Degraded => add(&mut self.degraded_ns, time),
-            None => {}
+            WaitsFor::Backoff => add(&mut self.waited_backoff_ns, time),
+            WaitsFor::Floor => add(&mut self.waited_floor_ns, time),
+            WaitsFor::Limit => add(&mut self.waited_limit_ns, time),
+            WaitsFor::Network => add(&mut self.waited_network_ns, time),
+            WaitsFor::Pause => add(&mut self.waited_pause_ns, time),
         }
     }
 
