@@ -1,8 +1,8 @@
 //! How long to wait after a failure: the ladder, quick draws, spreads.
 
-use crate::policy::Retry;
+use crate::policy::{Policy, Retry};
 use crate::seed::Jitter;
-use crate::time::{Millis, Nanos};
+use crate::time::Nanos;
 use crate::verdict::Verdict;
 
 /// What a link remembers of its failures. Only a settled connection or `Start` forgets it (P8).
@@ -74,9 +74,15 @@ impl Failures {
     }
 
     /// The delay that follows a loss or failure with this verdict (P8).
-    pub(crate) fn delay(&mut self, retry: &Retry, verdict: Verdict, jitter: &mut Jitter) -> Delay {
+    pub(crate) fn delay(
+        &mut self,
+        policy: &Policy,
+        verdict: Verdict,
+        jitter: &mut Jitter,
+    ) -> Delay {
+        let retry = &policy.retry;
         let quick = self.is_quick(verdict);
-        if let Some((from, to)) = self.spread(retry, verdict) {
+        if let Some((from, to)) = self.spread(policy, verdict) {
             return Delay { length: draw(jitter, from, to), spread: true };
         }
         let length =
@@ -92,8 +98,9 @@ impl Failures {
     }
 
     /// The interval of a spread in force that is wider than the ladder at this level.
-    fn spread(&mut self, retry: &Retry, verdict: Verdict) -> Option<(Nanos, Nanos)> {
-        let told = window(retry, verdict);
+    fn spread(&mut self, policy: &Policy, verdict: Verdict) -> Option<(Nanos, Nanos)> {
+        let retry = &policy.retry;
+        let told = window(policy, verdict);
         if let Some((_, to)) = told {
             self.told_spread = Some(to);
         }
@@ -130,12 +137,14 @@ pub(crate) fn draw(jitter: &mut Jitter, from: Nanos, to: Nanos) -> Nanos {
     Nanos(jitter.uniform(from.0, to.0))
 }
 
-/// The window that a verdict names, widened so that it has a width (P8).
-fn window(retry: &Retry, verdict: Verdict) -> Option<(Nanos, Nanos)> {
+/// The window that a verdict names, clamped to what a server may ask for and widened so that it has
+/// a width (P8).
+fn window(policy: &Policy, verdict: Verdict) -> Option<(Nanos, Nanos)> {
     match verdict {
         Verdict::RetryWithin { from, to } => {
-            let from = from.nanos();
-            Some((from, to.nanos().max(from.saturating_add(retry.first_within))))
+            let from = from.nanos().min(policy.server_delay_max);
+            let to = to.nanos().min(policy.server_delay_max);
+            Some((from, to.max(from.saturating_add(policy.retry.first_within))))
         }
         Verdict::Retry
         | Verdict::RetrySoon
@@ -144,24 +153,4 @@ fn window(retry: &Retry, verdict: Verdict) -> Option<(Nanos, Nanos)> {
         | Verdict::FreshSession
         | Verdict::Halt => None,
     }
-}
-
-/// The verdict with the spans that a server named clamped to `max`.
-pub(crate) fn clamped(verdict: Verdict, max: Nanos) -> Verdict {
-    match verdict {
-        Verdict::RetryWithin { from, to } => {
-            Verdict::RetryWithin { from: clamped_millis(from, max), to: clamped_millis(to, max) }
-        }
-        Verdict::Retry
-        | Verdict::RetrySoon
-        | Verdict::Reauthenticate
-        | Verdict::NextEndpoint
-        | Verdict::FreshSession
-        | Verdict::Halt => verdict,
-    }
-}
-
-/// `span`, at most `max`.
-pub(crate) fn clamped_millis(span: Millis, max: Nanos) -> Millis {
-    span.min(Millis::from_duration(max.as_duration()))
 }

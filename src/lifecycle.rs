@@ -35,7 +35,7 @@ mod output;
 mod view;
 
 use crate::action::Why;
-use crate::backoff::{Failures, clamped, clamped_millis, draw};
+use crate::backoff::{Failures, draw};
 use crate::connection::{Connection, Service, Stage};
 use crate::event::{By, Closure, Event, Misuse};
 use crate::id::ConnId;
@@ -282,6 +282,7 @@ impl Lifecycle {
     }
 
     /// Applies one event, without the deadlines.
+    #[inline]
     pub(crate) fn apply(&mut self, cx: &mut Context<'_>, event: Event) {
         match event {
             Event::Start => self.start(cx),
@@ -339,6 +340,7 @@ impl Lifecycle {
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
     /// nothing else has one (P3).
+    #[inline]
     fn own_deadline(&self, policy: &Policy) -> Instant {
         match &self.state {
             State::Idle | State::Halted(_) => Instant::MAX,
@@ -556,14 +558,14 @@ impl Lifecycle {
     }
 
     /// The first report of an end decides; afterwards the connection is not held (P12).
+    #[inline]
     fn closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: Closure) {
         if self.held() != Some(conn) {
             cx.stats.stale();
             return;
         }
-        if closure.by != By::Local {
-            let wait = closure.retry_after.unwrap_or_default();
-            self.raise_floor(cx, clamped_millis(wait, cx.policy.server_delay_max).nanos());
+        if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {
+            self.raise_floor(cx, wait.nanos());
         }
         match &self.state {
             State::Up(connection) => {
@@ -571,10 +573,7 @@ impl Lifecycle {
                     settled: is_settled(connection, cx, closure.by == By::Peer),
                     was_ready: connection.is_ready(),
                     cause: Cause::Closed { by: closure.by, fact: closure.fact },
-                    verdict: clamped(
-                        classify(cx.policy.rules.as_slice(), closure),
-                        cx.policy.server_delay_max,
-                    ),
+                    verdict: classify(cx.policy.rules.as_slice(), closure),
                 };
                 self.end(cx, ended);
             }
@@ -630,6 +629,7 @@ impl Lifecycle {
 
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12).
+    #[inline]
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
         self.account(cx);
         self.cause = Some(ended.cause);
@@ -657,17 +657,19 @@ impl Lifecycle {
         if failed && self.gives_up(cx.policy) {
             return self.enter(cx, State::Halted(Halted::Exhausted));
         }
-        let delay = self.failures.delay(&cx.policy.retry, ended.verdict, &mut self.jitter);
+        let delay = self.failures.delay(cx.policy, ended.verdict, &mut self.jitter);
         self.wait(cx, delay.length, delay.spread);
     }
 
     /// The server asked for patience: never shortened, not even by `Stop` and `Start` (P9).
     fn raise_floor(&mut self, cx: &Context<'_>, wait: Nanos) {
+        let wait = wait.min(cx.policy.server_delay_max);
         if wait != Nanos::ZERO {
             self.floor = self.floor.max(cx.now.after(wait));
         }
     }
 
+    #[inline]
     fn wait(&mut self, cx: &mut Context<'_>, backoff: Nanos, spread: bool) {
         let bound = self.failures.bound(&cx.policy.retry);
         let (floor, backoff) = (self.floor, cx.now.after(backoff));
@@ -676,6 +678,7 @@ impl Lifecycle {
         self.enter(cx, State::Waiting(wait));
     }
 
+    #[inline]
     fn enter(&mut self, cx: &mut Context<'_>, state: State) {
         self.account(cx);
         self.state = state;
@@ -684,6 +687,7 @@ impl Lifecycle {
     }
 
     /// Deadline, report and timer may differ from what they were.
+    #[inline]
     fn changed(&mut self, policy: &Policy) {
         self.wake_at = self.own_deadline(policy);
         self.pending.0 |= Pending::REPORT | Pending::TIMER;
@@ -793,8 +797,6 @@ impl Lifecycle {
         if !self.serves_otherwise(counts) {
             return;
         }
-        let State::Up(connection) = &mut self.state else { return };
-        let (id, settled) = (connection.id, is_settled(connection, cx, false));
         self.account(cx);
         self.pending.0 |= Pending::REPORT;
         let State::Up(connection) = &mut self.state else { return };
@@ -810,6 +812,7 @@ impl Lifecycle {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     self.cause = Some(Cause::Degraded);
+                    let (id, settled) = (connection.id, is_settled(connection, cx, false));
                     self.close(cx, id, Why::Degraded, Then::Retry { settled });
                 }
             }
@@ -817,11 +820,15 @@ impl Lifecycle {
     }
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in.
+    #[inline]
     fn account(&mut self, cx: &mut Context<'_>) {
-        let spent = cx.now.since(self.outage.counted_to);
-        if spent == Nanos::ZERO {
-            return;
+        if cx.now > self.outage.counted_to {
+            self.account_slowly(cx);
         }
+    }
+
+    fn account_slowly(&mut self, cx: &mut Context<'_>) {
+        let spent = cx.now.since(self.outage.counted_to);
         self.outage.counted_to = cx.now;
         match &self.state {
             State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {

@@ -103,7 +103,7 @@ impl<M: Machine> Received<M> {
             self.now = self.now.saturating_add(Duration::from_nanos(1));
             self.machine.handle(self.now, black_box(Event::Received { conn: self.conn }));
             while let Some(action) = self.machine.poll_action(self.now) {
-                let _ = black_box(action);
+                black_box(&action);
             }
         }
         assert_eq!(self.machine.phase(), Phase::Live);
@@ -150,7 +150,7 @@ impl<M: Machine> Reconnect<M> {
         self.now = self.now.saturating_add(delay);
         self.machine.handle(self.now, black_box(event));
         while let Some(action) = self.machine.poll_action(self.now) {
-            let _ = black_box(action);
+            black_box(&action);
         }
     }
 }
@@ -221,7 +221,7 @@ fn until_open(machine: &mut impl Machine, now: &mut Instant) -> ConnId {
             if let Action::Open { conn } = action {
                 opened = Some(conn);
             }
-            let _ = black_box(action);
+            black_box(&action);
         }
         if let Some(conn) = opened {
             return conn;

@@ -38,10 +38,15 @@ impl Lifecycle {
     }
 
     /// Close, Open, Ping.
+    #[inline]
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         if self.pending.0 & Pending::HEAD == 0 {
             return None;
         }
+        self.poll_head_slowly(cx)
+    }
+
+    fn poll_head_slowly(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         let action = self
             .poll_close(cx)
             .or_else(|| self.open(cx).map(|conn| Action::Open { conn }))
@@ -115,6 +120,7 @@ impl Lifecycle {
     }
 
     /// Report, timer.
+    #[inline]
     pub(crate) fn poll_tail(&mut self) -> Option<Action> {
         if self.pending.0 & Pending::REPORT != 0 {
             self.pending.0 &= !Pending::REPORT;
