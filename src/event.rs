@@ -127,6 +127,19 @@ impl Event {
         }
     }
 
+    /// Whether the event is the subscriptions' business.
+    #[inline]
+    pub(crate) const fn is_about_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Subscribe { .. }
+                | Self::Unsubscribe { .. }
+                | Self::Resync { .. }
+                | Self::Acked { .. }
+                | Self::Refused { .. }
+        )
+    }
+
     /// The subscription that the event names.
     pub(crate) const fn key(&self) -> Option<SubKey> {
         match self {

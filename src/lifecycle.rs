@@ -38,7 +38,7 @@ use crate::action::Why;
 use crate::backoff::{Failures, draw};
 use crate::connection::{Connection, Service, Stage};
 use crate::event::{By, Closure, Event, Misuse};
-use crate::id::ConnId;
+use crate::id::{ConnId, SubKey};
 use crate::limit::Bucket;
 use crate::liveness::{Due, Liveness};
 use crate::policy::{NetworkDown, Policy};
@@ -102,7 +102,9 @@ pub struct Lifecycle {
     told: Status,
 }
 
+/// With a tag of its own: one hidden in a payload's niche costs each `match` four instructions.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
 enum State {
     Idle,
     Waiting(Wait),
@@ -225,13 +227,16 @@ impl Lifecycle {
                 return Ok(());
             }
         }
-        if let Some(key) = event.key() {
+        if event.is_about_key() {
+            let key = event.key().unwrap_or(SubKey(0));
             return Err(Misuse::KeyOutsideStorage { key, capacity: 0 });
         }
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        self.fire_due(&mut cx);
+        if self.is_due() {
+            self.fire_due(&mut cx);
+        }
         if self.take_moved() {
             self.serve(&mut cx, Counts::default());
         }
@@ -315,7 +320,6 @@ impl Lifecycle {
     }
 
     /// Applies the deadlines that are due.
-    #[inline]
     pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
         while self.is_due() {
             if !self.fire_one(cx) {

@@ -144,9 +144,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Received { .. }
             | Event::Closed { .. } => {
                 lifecycle.apply(&mut cx, event);
-                if lifecycle.take_moved()
-                    || lifecycle.is_due()
-                    || cx.now >= subscriptions.wake_at()
+                if lifecycle.take_moved() || lifecycle.is_due() || cx.now >= subscriptions.wake_at()
                 {
                     settle(lifecycle, subscriptions, slots, &mut cx);
                 } else {

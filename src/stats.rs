@@ -5,8 +5,7 @@ use crate::event::By;
 use crate::status::{Cause, WaitsFor};
 use crate::time::{Instant, Nanos};
 
-/// Plain counters and sums of nanoseconds since the link was made, saturating, up to the last
-/// transition. From them an adapter derives what a
+/// Plain counters and sums of nanoseconds since the link was made, up to the last transition. From them an adapter derives what a
 /// service-level objective needs: availability ([`live_ns`](Self::live_ns) against
 /// [`wanted_ns`](Self::wanted_ns)), recovery time, saturation of the attempt limit
 /// ([`waited_limit_ns`](Self::waited_limit_ns)).
@@ -184,11 +183,12 @@ impl Stats {
     }
 }
 
-/// One more.
+/// One more. Nothing happens 2^64 times.
 pub(crate) fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
+    *counter = counter.wrapping_add(1);
 }
 
+/// Spans that do not overlap never add up to more than the clock has run.
 fn add(sum: &mut u64, time: Nanos) {
-    *sum = sum.saturating_add(time.0);
+    *sum = sum.wrapping_add(time.0);
 }

@@ -18,8 +18,14 @@ impl Lifecycle {
         if self.is_drained() {
             return None;
         }
-        let mut cx = self.poll_context(policy, stats, now);
-        self.poll_head(&mut cx).or_else(|| self.poll_tail())
+        if self.is_head_pending() {
+            let mut cx = self.poll_context(policy, stats, now);
+            if let Some(action) = self.poll_head(&mut cx) {
+                return Some(action);
+            }
+        }
+        self.advance(now);
+        self.poll_tail()
     }
 
     #[inline]
@@ -27,26 +33,33 @@ impl Lifecycle {
         self.pending.0 == 0
     }
 
+    #[inline]
     pub(crate) fn poll_context<'a>(
         &mut self,
         policy: &'a Policy,
         stats: &'a mut Stats,
         now: Instant,
     ) -> Context<'a> {
+        Context { policy, stats, now: self.advance(now) }
+    }
+
+    /// Moves the clock to `now`, or leaves it at the latest seen if that is later.
+    #[inline]
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
-        Context { policy, stats, now: self.now }
+        self.now
+    }
+
+    #[inline]
+    pub(crate) const fn is_head_pending(&self) -> bool {
+        self.pending.0 & Pending::HEAD != 0
     }
 
     /// Close, Open, Ping.
-    #[inline]
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
-        if self.pending.0 & Pending::HEAD == 0 {
+        if !self.is_head_pending() {
             return None;
         }
-        self.poll_head_slowly(cx)
-    }
-
-    fn poll_head_slowly(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         let action = self
             .poll_close(cx)
             .or_else(|| self.open(cx).map(|conn| Action::Open { conn }))
