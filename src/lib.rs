@@ -47,15 +47,15 @@ mod time;
 mod verdict;
 mod wait;
 
-pub use action::{Action, How, Why};
-pub use event::{By, Closure, Event, Fact, IoKind, Misuse, Refusal};
-pub use id::{ConnId, Request, SubKey};
+pub use action::{Action, How, Session, Why};
+pub use event::{By, Closure, Established, Event, Fact, IoKind, Misuse, Refusal};
+pub use id::{ConnId, Endpoint, Request, SubKey, Ticket};
 pub use lifecycle::Lifecycle;
 pub use limit::Limit;
 pub use link::Link;
 pub use policy::{
-    FirstPing, Heartbeat, JitterKind, NetworkDown, Pings, Policy, PolicyBuilder, PolicyError,
-    WhenDegraded,
+    FirstPing, Heartbeat, JitterKind, NetworkDown, OnResume, Pings, Policy, PolicyBuilder,
+    PolicyError, Refresh, Rotation, Suspension, WhenDegraded,
 };
 pub use seed::Seed;
 pub use slot::Slot;

@@ -34,7 +34,7 @@ use crate::time::Instant;
 /// let mut link = Link::new(Policy::new(), Seed::from_u64(7));
 /// let now = Instant::ZERO;
 /// link.handle(now, Event::Start)?;
-/// let Some(Action::Open { conn }) = link.poll_action(now) else { panic!("it dials") };
+/// let Some(Action::Open { conn, .. }) = link.poll_action(now) else { panic!("it dials") };
 ///
 /// // Nobody listens: the link waits before it dials again.
 /// link.handle(now, Event::Closed { conn, closure: Closure::unknown().io(IoKind::Refused) })?;
@@ -142,7 +142,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Opened { .. }
             | Event::Ready { .. }
             | Event::Received { .. }
-            | Event::Closed { .. } => {
+            | Event::Closed { .. }
+            | Event::Negotiated { .. }
+            | Event::GoAway { .. }
+            | Event::SessionLost { .. }
+            | Event::CredentialsReady { .. }
+            | Event::CredentialsFailed { .. }
+            | Event::Rotate => {
                 lifecycle.apply(&mut cx, event);
                 if lifecycle.take_moved() || lifecycle.is_due() || cx.now >= subscriptions.wake_at()
                 {
