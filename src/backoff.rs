@@ -2,13 +2,15 @@
 
 use crate::policy::{Policy, Retry};
 use crate::seed::Jitter;
-use crate::time::Nanos;
+use crate::time::{Millis, Nanos};
 use crate::verdict::Verdict;
 
 /// What a link remembers of its failures. Only a settled connection or `Start` forgets it (P8).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Failures {
     /// Failures in a row.
+    count: u32,
+    /// Failures in a row, a round over the endpoints counted as one.
     level: u32,
     /// The ladder's upper end at this level, kept rather than computed as a power.
     bound: Nanos,
@@ -22,8 +24,21 @@ pub(crate) struct Failures {
     rejections: u32,
     /// The window over which the server told its clients to return.
     told_spread: Option<Nanos>,
+    /// The window over which the last ready connection's server wants its clients to return.
+    negotiated: Option<Millis>,
     /// Whether the first delay of the spread in force was drawn.
     spread_begun: bool,
+}
+
+/// What a failure is one of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cadence {
+    /// The ladder.
+    Ladder,
+    /// A round over the endpoints: the next one is dialled soon.
+    Round,
+    /// An outage so long that attempts come slower.
+    Suspended,
 }
 
 /// One draw.
@@ -37,6 +52,7 @@ pub(crate) struct Delay {
 impl Failures {
     pub(crate) const fn new() -> Self {
         Self {
+            count: 0,
             level: 0,
             bound: Nanos::ZERO,
             previous: Nanos::ZERO,
@@ -44,8 +60,13 @@ impl Failures {
             soon_spent: false,
             rejections: 0,
             told_spread: None,
+            negotiated: None,
             spread_begun: false,
         }
+    }
+
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
     }
 
     pub(crate) const fn level(&self) -> u32 {
@@ -56,8 +77,14 @@ impl Failures {
         self.rejections
     }
 
+    /// One more failure in a row, in a round over the endpoints that goes on: the level stays.
+    pub(crate) fn raise_within_round(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
     /// One more failure in a row. The bound rises whatever kind of draw follows (P8).
     pub(crate) fn raise(&mut self, retry: &Retry) {
+        self.count = self.count.saturating_add(1);
         let from = if self.level == 0 { retry.shortest } else { self.bound };
         self.level = self.level.saturating_add(1);
         self.bound = retry.growth.next(from, self.level, retry);
@@ -73,20 +100,39 @@ impl Failures {
         if self.level == 0 { retry.first_within } else { self.bound }
     }
 
+    /// A connection settled, or the link begins afresh: all but what the server negotiated is
+    /// forgotten (P8).
+    pub(crate) fn forget(&mut self) {
+        *self = Self { negotiated: self.negotiated, ..Self::new() };
+    }
+
+    /// A connection that was ready is lost: what it negotiated holds for the return, be it nothing.
+    pub(crate) const fn negotiated(&mut self, spread: Option<Millis>) {
+        self.negotiated = spread;
+    }
+
     /// The delay that follows a loss or failure with this verdict (P8).
     pub(crate) fn delay(
         &mut self,
         policy: &Policy,
         verdict: Verdict,
+        cadence: Cadence,
         jitter: &mut Jitter,
     ) -> Delay {
         let retry = &policy.retry;
         let quick = self.is_quick(verdict);
+        if let (Cadence::Suspended, Some(suspension)) = (cadence, &policy.suspend) {
+            let length = draw(jitter, suspension.shortest, suspension.longest);
+            return Delay { length, spread: false };
+        }
         if let Some((from, to)) = self.spread(policy, verdict) {
             return Delay { length: draw(jitter, from, to), spread: true };
         }
-        let length =
-            if quick { quick_draw(retry, jitter) } else { self.ladder_draw(retry, jitter) };
+        let length = if quick || cadence == Cadence::Round {
+            quick_draw(retry, jitter)
+        } else {
+            self.ladder_draw(retry, jitter)
+        };
         Delay { length, spread: false }
     }
 
@@ -104,7 +150,7 @@ impl Failures {
         if let Some((_, to)) = told {
             self.told_spread = Some(to);
         }
-        let width = self.told_spread.or(retry.spread)?;
+        let width = self.told_spread.or_else(|| self.agreed_spread(policy))?;
         if width <= self.bound(retry) {
             return None;
         }
@@ -116,6 +162,18 @@ impl Failures {
             None if first => (Nanos::ZERO, width),
             None => (Nanos(width.0.saturating_sub(tenth.0)), width.saturating_add(tenth)),
         })
+    }
+
+    /// What the last ready connection negotiated, clamped, zero being none; else the policy's.
+    fn agreed_spread(&self, policy: &Policy) -> Option<Nanos> {
+        match self.negotiated {
+            None => policy.retry.spread,
+            Some(Millis::ZERO) => None,
+            Some(spread) => {
+                let longest = spread.nanos().min(policy.server_delay_max);
+                Some(longest.max(policy.retry.first_within))
+            }
+        }
     }
 
     fn ladder_draw(&mut self, retry: &Retry, jitter: &mut Jitter) -> Nanos {
@@ -130,6 +188,17 @@ impl Failures {
 /// Uniform in `[0, first_within]`.
 pub(crate) fn quick_draw(retry: &Retry, jitter: &mut Jitter) -> Nanos {
     draw(jitter, Nanos::ZERO, retry.first_within)
+}
+
+/// A delay for what is tried again beside the link's own attempts: the ladder after `failures` in a
+/// row.
+pub(crate) fn side_draw(retry: &Retry, failures: u8, jitter: &mut Jitter) -> Nanos {
+    let mut bound = retry.shortest;
+    for level in 1..=u32::from(failures) {
+        bound = retry.growth.next(bound, level, retry);
+    }
+    let (from, to) = retry.interval(bound, retry.shortest, false);
+    draw(jitter, from, to)
 }
 
 /// Uniform in `[from, to]`, both included.

@@ -1,16 +1,24 @@
 //! One socket's life, apart from the link's memory.
 
-use crate::id::ConnId;
+use crate::action::Session;
+use crate::id::{ConnId, Endpoint};
 use crate::liveness::Liveness;
 use crate::policy::Policy;
 use crate::subscriptions::Counts;
-use crate::time::{Instant, Nanos};
+use crate::time::{Instant, Millis, Nanos};
 
 /// A connection from its `Open` until it is lost or closed gracefully. Its deadlines lie in the
 /// stage that they belong to, so that leaving the stage drops them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnId,
+    pub(crate) endpoint: Endpoint,
+    /// What session it asked for, and once ready what it has.
+    pub(crate) session: Session,
+    /// The server keeps its session.
+    pub(crate) resumable: bool,
+    /// Over what window the server's clients should return should it fall.
+    pub(crate) spread: Option<Millis>,
     pub(crate) stage: Stage,
 }
 
@@ -18,7 +26,13 @@ pub(crate) struct Connection {
 pub(crate) enum Stage {
     Opening { deadline: Instant },
     Greeting { deadline: Instant, liveness: Liveness },
-    Ready { since: Instant, service: Service, liveness: Liveness },
+    Ready {
+        since: Instant,
+        service: Service,
+        liveness: Liveness,
+        /// When another takes its place; never if nothing asks for that.
+        rotate_at: Instant,
+    },
 }
 
 /// How far the subscriptions of a ready connection are.
@@ -42,6 +56,20 @@ impl Service {
 }
 
 impl Connection {
+    pub(crate) const fn opening(
+        id: ConnId,
+        endpoint: Endpoint,
+        session: Session,
+        deadline: Instant,
+    ) -> Self {
+        let stage = Stage::Opening { deadline };
+        Self { id, endpoint, session, resumable: false, spread: None, stage }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Opening { .. })
+    }
+
     pub(crate) const fn is_ready(&self) -> bool {
         matches!(self.stage, Stage::Ready { .. })
     }

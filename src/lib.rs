@@ -29,6 +29,8 @@ extern crate std;
 mod action;
 mod backoff;
 mod connection;
+mod credentials;
+mod endpoint;
 mod event;
 mod id;
 mod lifecycle;
@@ -37,6 +39,7 @@ mod link;
 mod liveness;
 mod policy;
 mod seed;
+mod session;
 mod slot;
 #[cfg(feature = "serde")]
 mod span;

@@ -5,7 +5,7 @@
 //! ```text
 //!                 Start                       due                 Opened            (Ready)
 //!        Idle ───────────▶ Waiting ───────────────────▶ Opening ─────────▶ Greeting ────────▶ ready
-//!                           ▲   │                          │                  │                 │
+//!                           ▲   │      (Refreshing)        │                  │                 │
 //!                           │   └──────▶ Halted            └──────────────────┴─────────────────┘
 //!                           │  gives up    ▲    Halt, too many rejections     │ failure or loss
 //!                           │              └──────────────────────────────────┤
@@ -13,7 +13,9 @@
 //!        Stop: an attempt is aborted, what is open passes through Closing, then Idle.
 //! ```
 //!
-//! A ready connection is `Restoring`, `Live` or `Degraded`; the subscriptions say which.
+//! A ready connection is `Restoring`, `Live` or `Degraded`; the subscriptions say which. Beside it
+//! there may be another one: a rotation's successor, or the one that it took over from
+//! ([`rotation`]). An attempt may need credentials first ([`refresh`]).
 //!
 //! **Input.** [`Lifecycle::apply`] applies one event, then [`Lifecycle::fire_due`] applies the
 //! deadlines that are due, in this order: a success that arrives late still counts.
@@ -28,27 +30,33 @@
 //! deadline leaves it alone.
 //!
 //! **Memory.** A connection's own facts are in [`Connection`]; what outlives it (failures, limits,
-//! floor, give-up clock) is in the lifecycle. Failures are forgotten in one place,
-//! [`Lifecycle::end`], and only by a settled connection (P8).
+//! endpoints, session, credentials, give-up clock) is in the lifecycle. Failures are forgotten in
+//! one place, [`Lifecycle::learn`], and only by a settled connection (P8).
 
 mod output;
+mod refresh;
+mod rotation;
 mod view;
 
-use crate::action::Why;
-use crate::backoff::{Failures, draw};
+use crate::action::{Session, Why};
+use crate::backoff::{Cadence, Failures, draw};
 use crate::connection::{Connection, Service, Stage};
-use crate::event::{By, Closure, Event, Misuse};
-use crate::id::{ConnId, SubKey};
+use crate::credentials::Credentials;
+use crate::endpoint::Endpoints;
+use crate::event::{By, Closure, Established, Event, Fact, Misuse};
+use crate::id::{ConnId, Endpoint, SubKey};
 use crate::limit::Bucket;
 use crate::liveness::{Due, Liveness};
 use crate::policy::{NetworkDown, Policy};
 use crate::seed::{Jitter, Seed};
+use crate::session::Sessions;
 use crate::stats::{Stats, count};
 use crate::status::{Cause, Continuity, Halted, Status};
 use crate::subscriptions::Counts;
-use crate::time::{Instant, Nanos};
+use crate::time::{Instant, Millis, Nanos};
 use crate::verdict::{Verdict, classify};
-use crate::wait::{Terms, Wait};
+use crate::wait::{Target, Terms, Turn, Wait};
+use rotation::{Rotation, Side};
 
 /// A link without policy, counters and subscriptions: the part that is small enough to have by the
 /// million. Most drivers want a [`Link`](crate::Link), which holds all of them.
@@ -88,8 +96,9 @@ pub struct Lifecycle {
     failures: Failures,
     /// The attempt limit and the longer one.
     buckets: [Bucket; 2],
-    /// No attempt before, for the server asked so.
-    floor: Instant,
+    endpoints: Endpoints,
+    sessions: Sessions,
+    credentials: Credentials,
     outage: Outage,
     continuity: Continuity,
     losses: u32,
@@ -108,7 +117,7 @@ pub struct Lifecycle {
 enum State {
     Idle,
     Waiting(Wait),
-    Up(Connection),
+    Up { current: Connection, rotation: Rotation },
     Closing(Closing),
     Halted(Halted),
 }
@@ -117,6 +126,7 @@ enum State {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Closing {
     id: ConnId,
+    endpoint: Endpoint,
     why: Why,
     /// When it is aborted; unknown until its `Close` is handed out.
     deadline: Option<Instant>,
@@ -128,13 +138,15 @@ struct Closing {
 enum Then {
     Idle,
     Begin,
-    Retry { settled: bool },
+    /// The loss is counted then, for this reason.
+    Lose { settled: bool, cause: Cause },
 }
 
 /// Closes that the driver has not been told of yet. No `Open` is handed out before them (P4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 struct Owed {
-    abort: Option<(ConnId, Why)>,
+    /// Two at most are held.
+    aborts: [Option<(ConnId, Why)>; 2],
     /// First and last of a range of ids that opened after they were given up. It may name ids that
     /// are gone already; closing those is harmless.
     stale: Option<(u64, u64)>,
@@ -153,7 +165,7 @@ struct Outage {
 pub(crate) struct Pending(u8);
 
 impl Pending {
-    /// Close, Open, Ping.
+    /// Close, Open, RefreshCredentials, Ping.
     const HEAD: u8 = 1;
     /// Unsubscribe, Subscribe.
     const SPEECH: u8 = 2;
@@ -166,9 +178,31 @@ impl Pending {
 /// How a connection or an attempt ended.
 struct Ended {
     settled: bool,
+    was_open: bool,
     was_ready: bool,
+    /// It asked to resume, or had resumed.
+    resumed: bool,
+    spread: Option<Millis>,
+    /// Which one was dialled, if one was.
+    endpoint: Option<Endpoint>,
     cause: Cause,
     verdict: Verdict,
+}
+
+impl Ended {
+    fn of(connection: &Connection, cx: &Context<'_>, cause: Cause, verdict: Verdict) -> Self {
+        let by_peer = matches!(cause, Cause::Closed { by: By::Peer, .. });
+        Self {
+            settled: is_settled(connection, cx, by_peer),
+            was_open: connection.is_open(),
+            was_ready: connection.is_ready(),
+            resumed: connection.session == Session::Resume,
+            spread: connection.spread,
+            endpoint: Some(connection.endpoint),
+            cause,
+            verdict,
+        }
+    }
 }
 
 /// What each transition needs besides the state.
@@ -176,6 +210,14 @@ pub(crate) struct Context<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) stats: &'a mut Stats,
     pub(crate) now: Instant,
+}
+
+/// The connections on which subscriptions may be spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Speakers {
+    pub(crate) current: Option<ConnId>,
+    /// A rotation's successor, once it is ready.
+    pub(crate) successor: Option<ConnId>,
 }
 
 /// Inputs.
@@ -197,13 +239,15 @@ impl Lifecycle {
             degraded_spent: false,
             failures: Failures::new(),
             buckets: [Bucket::FULL; 2],
-            floor: Instant::ZERO,
+            endpoints: Endpoints::new(),
+            sessions: Sessions::new(),
+            credentials: Credentials::new(),
             outage: Outage { spent: Nanos::ZERO, counted_to: Instant::ZERO },
             continuity: Continuity::First,
             losses: 0,
             cause: None,
             jitter: Jitter::new(seed),
-            owed: Owed { abort: None, stale: None },
+            owed: Owed { aborts: [None; 2], stale: None },
             armed: Instant::MAX,
             told: Status::IDLE,
         }
@@ -237,8 +281,11 @@ impl Lifecycle {
         if self.is_due() {
             self.fire_due(&mut cx);
         }
-        if self.take_moved() {
+        while self.take_moved() {
             self.serve(&mut cx, Counts::default());
+            if self.speakers().successor.is_some() {
+                self.switch(&mut cx);
+            }
         }
         Ok(())
     }
@@ -246,30 +293,35 @@ impl Lifecycle {
     /// The message path: bytes on the ready connection while nothing is due.
     #[inline]
     pub(crate) fn received(&mut self, now: Instant, conn: ConnId) -> bool {
-        match &mut self.state {
-            State::Up(Connection { id, stage: Stage::Ready { liveness, .. } })
-                if *id == conn && self.now <= now && now < self.wake_at =>
+        let State::Up { current, .. } = &mut self.state else { return false };
+        match &mut current.stage {
+            Stage::Ready { liveness, .. }
+                if current.id == conn && self.now <= now && now < self.wake_at =>
             {
                 self.now = now;
                 liveness.heard(now);
                 true
             }
-            State::Idle
-            | State::Waiting(_)
-            | State::Up(_)
-            | State::Closing(_)
-            | State::Halted(_) => false,
+            Stage::Ready { .. } | Stage::Opening { .. } | Stage::Greeting { .. } => false,
         }
     }
 
     /// Refuses, without a trace, what a correct driver cannot do.
     pub(crate) fn check(&self, event: &Event) -> Result<(), Misuse> {
-        match event.conn() {
-            Some(conn) if conn.0 == 0 || conn > self.newest => {
-                Err(Misuse::UnknownConnection { conn, newest: self.newest })
+        if let Some(conn) = event.conn() {
+            if conn.0 == 0 || conn > self.newest {
+                return Err(Misuse::UnknownConnection { conn, newest: self.newest });
             }
-            Some(_) | None => Ok(()),
         }
+        if let Event::CredentialsReady { ticket, .. } | Event::CredentialsFailed { ticket, .. } =
+            *event
+        {
+            let newest = self.credentials.newest();
+            if ticket.0 == 0 || ticket > newest {
+                return Err(Misuse::UnknownTicket { ticket, newest });
+            }
+        }
+        Ok(())
     }
 
     /// Moves the clock to `now`, or to the latest seen if that is later.
@@ -305,18 +357,19 @@ impl Lifecycle {
                 self.pending.0 |= Pending::TIMER;
             }
             Event::Opened { conn } => self.opened(cx, conn),
-            Event::Ready { conn, .. } => self.ready(cx, conn),
+            Event::Ready { conn, session, resumable } => self.ready(cx, conn, session, resumable),
             Event::Received { conn } => {
                 self.heard(cx, conn);
             }
             Event::Closed { conn, closure } => self.closed(cx, conn, closure),
-            // semantics: owner
-            Event::Negotiated { .. }
-            | Event::GoAway { .. }
-            | Event::SessionLost { .. }
-            | Event::CredentialsReady { .. }
-            | Event::CredentialsFailed { .. }
-            | Event::Rotate => {}
+            Event::Negotiated { conn, heartbeat, spread } => {
+                self.agree(cx, conn, heartbeat, spread);
+            }
+            Event::GoAway { conn, within } => self.go_away(cx, conn, within),
+            Event::SessionLost { conn } => self.session_lost(cx, conn),
+            Event::CredentialsReady { ticket, lasts } => self.fetched(cx, ticket, lasts),
+            Event::CredentialsFailed { ticket, fatal } => self.not_fetched(cx, ticket, fatal),
+            Event::Rotate => self.rotate(cx),
             // Answers and wishes about keys are the subscriptions' business.
             Event::Subscribe { .. }
             | Event::Unsubscribe { .. }
@@ -355,9 +408,19 @@ impl Lifecycle {
     fn own_deadline(&self, policy: &Policy) -> Instant {
         match &self.state {
             State::Idle | State::Halted(_) => Instant::MAX,
-            State::Waiting(wait) if wait.come || self.is_blocked() => Instant::MAX,
-            State::Waiting(wait) => wait.due(),
-            State::Up(connection) => connection.deadline(policy),
+            State::Waiting(wait) => match wait.turn {
+                Turn::Refreshing { asked: true } => self.credentials.answer_by(),
+                Turn::Waiting if !self.is_blocked() => wait.due(),
+                Turn::Waiting | Turn::Refreshing { asked: false } | Turn::Open => Instant::MAX,
+            },
+            State::Up { current, rotation } => {
+                let deadline = current.deadline(policy);
+                if current.is_ready() {
+                    deadline.min(self.side_deadline(policy, current, rotation))
+                } else {
+                    deadline
+                }
+            }
             State::Closing(closing) => closing.deadline.unwrap_or(Instant::MAX),
         }
     }
@@ -372,13 +435,13 @@ impl Lifecycle {
                 closing.then = Then::Begin;
                 self.pending.0 |= Pending::REPORT;
             }
-            State::Closing(_) | State::Waiting(_) | State::Up(_) => {}
+            State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
         }
     }
 
-    /// Limits and floor stay: a restart is no way around them (P1, P9).
+    /// Limits and floors stay: a restart is no way around them (P1, P9).
     fn begin_afresh(&mut self, cx: &mut Context<'_>) {
-        self.failures = Failures::new();
+        self.failures.forget();
         self.outage = Outage { spent: Nanos::ZERO, counted_to: cx.now };
         self.ready_since_start = false;
         self.degraded_spent = false;
@@ -391,6 +454,8 @@ impl Lifecycle {
         self.account(cx);
         cx.stats.unwanted();
         self.cause = None;
+        self.sessions.forget();
+        self.drop_side(Why::Stop);
         match &mut self.state {
             State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(cx, State::Idle),
             State::Closing(closing) => {
@@ -401,17 +466,16 @@ impl Lifecycle {
                 }
                 self.pending.0 |= Pending::REPORT;
             }
-            State::Up(Connection { id, stage: Stage::Opening { .. } }) => {
-                let id = *id;
+            State::Up { current, .. } if !current.is_open() => {
+                let id = current.id;
                 self.abort(id, Why::Stop);
                 self.enter(cx, State::Idle);
             }
-            State::Up(connection) => {
-                if is_settled(connection, cx, false) {
+            State::Up { current, .. } => {
+                if is_settled(current, cx, false) {
                     count(&mut cx.stats.settled);
                 }
-                let id = connection.id;
-                self.close(cx, id, Why::Stop, Then::Idle);
+                self.close(cx, Why::Stop, Then::Idle);
             }
         }
     }
@@ -427,35 +491,33 @@ impl Lifecycle {
 
     fn network_down(&mut self, cx: &mut Context<'_>) {
         self.condition(cx, |link| link.offline = true);
-        match cx.policy.network_down {
-            NetworkDown::Probe => self.probe(cx),
-            NetworkDown::Drop => match &self.state {
-                State::Up(connection) => {
-                    let ended = Ended {
-                        settled: is_settled(connection, cx, false),
-                        was_ready: connection.is_ready(),
-                        cause: Cause::Network,
-                        verdict: Verdict::Retry,
-                    };
-                    self.abort(connection.id, Why::Network);
-                    self.end(cx, ended);
-                }
-                State::Closing(closing) => {
-                    let (id, then) = (closing.id, closing.then);
-                    self.abort(id, Why::Network);
-                    self.closed_gracefully(cx, then);
-                }
-                State::Idle | State::Waiting(_) | State::Halted(_) => {}
-            },
+        if cx.policy.network_down == NetworkDown::Probe {
+            return self.probe(cx);
+        }
+        self.drop_side(Why::Network);
+        match &self.state {
+            State::Up { current, .. } => {
+                let ended = Ended::of(current, cx, Cause::Network, Verdict::Retry);
+                self.abort(current.id, Why::Network);
+                self.end(cx, ended);
+            }
+            State::Closing(closing) => {
+                let (id, then) = (closing.id, closing.then);
+                self.abort(id, Why::Network);
+                self.closed_gracefully(cx, then);
+            }
+            State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
     }
 
     fn probe(&mut self, cx: &Context<'_>) {
-        if let State::Up(Connection { stage: Stage::Ready { liveness, .. }, .. }) = &mut self.state
-        {
-            liveness.ask(cx.policy.heartbeat.as_ref());
-            self.pending.0 |= Pending::HEAD;
+        let heartbeat = cx.policy.heartbeat.as_ref();
+        for connection in self.connections().filter(|connection| connection.is_ready()) {
+            if let Some(liveness) = connection.liveness() {
+                liveness.ask(heartbeat);
+            }
         }
+        self.pending.0 |= Pending::HEAD;
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
@@ -468,6 +530,8 @@ impl Lifecycle {
         if let (State::Waiting(wait), false) = (state, blocked) {
             wait.hint(was_blocked, &mut terms);
         }
+        // A rotation that waited for the way to be free.
+        self.pending.0 |= Pending::HEAD;
         self.changed(cx.policy);
     }
 }
@@ -475,35 +539,29 @@ impl Lifecycle {
 /// What the driver reports of sockets.
 impl Lifecycle {
     fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        match &self.state {
-            State::Up(Connection { id, stage: Stage::Opening { .. } }) if *id == conn => {
-                count(&mut cx.stats.opens);
-                let heartbeat = cx.policy.heartbeat.as_ref();
-                let liveness = Liveness::new(heartbeat, cx.now, &mut self.jitter);
-                match cx.policy.ready_within {
-                    None => self.become_ready(cx, conn, liveness),
-                    Some(within) => {
-                        let stage = Stage::Greeting { deadline: cx.now.after(within), liveness };
-                        self.enter(cx, State::Up(Connection { id: conn, stage }));
-                    }
-                }
-            }
-            State::Up(_)
-            | State::Idle
-            | State::Waiting(_)
-            | State::Closing(_)
-            | State::Halted(_) => {
-                self.heard(cx, conn);
-                cx.stats.stale();
-                self.owe_stale_close(conn);
+        self.account(cx);
+        let jitter = &mut self.jitter;
+        let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
+            self.heard(cx, conn);
+            cx.stats.stale();
+            return self.owe_stale_close(conn);
+        };
+        count(&mut cx.stats.opens);
+        let liveness = Liveness::new(cx.policy.heartbeat.as_ref(), cx.now, jitter);
+        match cx.policy.ready_within {
+            None => self.become_ready(cx, conn, liveness, Established::Fresh, false),
+            Some(within) => {
+                connection.stage = Stage::Greeting { deadline: cx.now.after(within), liveness };
+                self.progressed(cx, conn);
+                self.changed(cx.policy);
             }
         }
     }
 
     /// A socket that opened after it was given up must not leak (P4, P6).
     fn owe_stale_close(&mut self, conn: ConnId) {
-        let aborting = self.owed.abort.is_some_and(|(abort, _)| abort == conn);
-        if self.held() == Some(conn) || aborting {
+        let aborting = self.owed.aborts.iter().flatten().any(|(abort, _)| *abort == conn);
+        if self.is_held(conn) || aborting {
             return;
         }
         let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
@@ -511,27 +569,25 @@ impl Lifecycle {
         self.pending.0 |= Pending::HEAD;
     }
 
-    fn ready(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        if cx.policy.ready_within.is_some() {
-            if let State::Up(Connection { id, stage: Stage::Opening { .. } }) = &self.state {
-                if *id == conn {
-                    self.opened(cx, conn);
-                }
-            }
+    fn ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: ConnId,
+        established: Established,
+        resumable: bool,
+    ) {
+        let expected = cx.policy.ready_within.is_some();
+        if expected && connection(&mut self.state, conn).is_some_and(|it| !it.is_open()) {
+            self.opened(cx, conn);
         }
-        match &mut self.state {
-            State::Up(Connection { id, stage: Stage::Greeting { liveness, .. } })
-                if *id == conn =>
-            {
+        self.account(cx);
+        match connection(&mut self.state, conn).map(|it| &mut it.stage) {
+            Some(Stage::Greeting { liveness, .. }) => {
                 liveness.heard(cx.now);
                 let liveness = liveness.clone();
-                self.become_ready(cx, conn, liveness);
+                self.become_ready(cx, conn, liveness, established, resumable);
             }
-            State::Up(_)
-            | State::Idle
-            | State::Waiting(_)
-            | State::Closing(_)
-            | State::Halted(_) => {
+            Some(Stage::Opening { .. } | Stage::Ready { .. }) | None => {
                 if self.heard(cx, conn) {
                     cx.stats.stale();
                 }
@@ -539,55 +595,124 @@ impl Lifecycle {
         }
     }
 
-    fn become_ready(&mut self, cx: &mut Context<'_>, id: ConnId, liveness: Liveness) {
+    fn become_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: ConnId,
+        liveness: Liveness,
+        established: Established,
+        resumable: bool,
+    ) {
         count(&mut cx.stats.readies);
         self.ever_ready = true;
-        self.cause = None;
-        self.continuity = if self.ready_since_start {
-            self.losses = self.losses.saturating_add(1);
-            Continuity::Lost
+        let rotate_at = rotation::draw_rotate_at(cx, &mut self.jitter);
+        let Some(connection) = connection(&mut self.state, conn) else { return };
+        let asked = connection.session;
+        connection.session = match established {
+            Established::Resumed => asked,
+            Established::Fresh => Session::Fresh,
+        };
+        connection.resumable = resumable;
+        connection.stage =
+            Stage::Ready { since: cx.now, service: Service::Restoring, liveness, rotate_at };
+        let session = connection.session;
+        if asked == Session::Resume && session == Session::Fresh {
+            self.sessions.charge(&cx.policy.sessions, cx.now);
+        }
+        if self.is_current(conn) {
+            self.continue_with(resumable, session);
         } else {
-            Continuity::First
+            self.progressed(cx, conn);
+        }
+        self.moved = true;
+        self.changed(cx.policy);
+    }
+
+    /// The current connection is ready: says how it continues the one before (P14).
+    fn continue_with(&mut self, resumable: bool, session: Session) {
+        self.cause = None;
+        self.sessions.established(resumable, session);
+        self.continuity = match session {
+            Session::Resume if self.ready_since_start => Continuity::Resumed,
+            Session::Fresh if self.ready_since_start => {
+                self.losses = self.losses.saturating_add(1);
+                Continuity::Lost
+            }
+            Session::Resume | Session::Fresh => Continuity::First,
         };
         self.ready_since_start = true;
-        let stage = Stage::Ready { since: cx.now, service: Service::Restoring, liveness };
-        self.enter(cx, State::Up(Connection { id, stage }));
     }
 
     /// Bytes arrived on `conn`. False, and counted, if it is not held (P6).
     pub(crate) fn heard(&mut self, cx: &mut Context<'_>, conn: ConnId) -> bool {
-        if self.held() != Some(conn) {
+        if !self.is_held(conn) {
             cx.stats.stale();
             return false;
         }
-        if let State::Up(connection) = &mut self.state {
-            if let Some(liveness) = connection.liveness() {
-                liveness.heard(cx.now);
-            }
+        if let Some(liveness) = connection(&mut self.state, conn).and_then(Connection::liveness) {
+            liveness.heard(cx.now);
         }
         true
+    }
+
+    /// What the server told while all was well. The last one told wins.
+    fn agree(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: ConnId,
+        heartbeat: Option<Millis>,
+        spread: Option<Millis>,
+    ) {
+        if !self.heard(cx, conn) {
+            return;
+        }
+        let jitter = &mut self.jitter;
+        let Some(connection) = connection(&mut self.state, conn) else { return };
+        connection.spread = spread.or(connection.spread);
+        let terms = cx.policy.heartbeat.as_ref();
+        if let (Some(every), Some(terms)) = (heartbeat, terms) {
+            if let Some(liveness) = connection.liveness() {
+                liveness.agree(terms, every, cx.policy.server_delay_max, jitter);
+            }
+        }
+        self.changed(cx.policy);
+    }
+
+    /// The server cannot resume: before ready the attempt has failed, and the next one is fresh.
+    fn session_lost(&mut self, cx: &mut Context<'_>, conn: ConnId) {
+        if !self.heard(cx, conn) {
+            return;
+        }
+        if !self.is_current(conn) {
+            return self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
+        }
+        self.sessions.forget();
+        let Some(connection) = connection(&mut self.state, conn) else { return };
+        connection.resumable = false;
+        if !connection.is_ready() {
+            let ended = Ended::of(connection, cx, Cause::SessionLost, Verdict::FreshSession);
+            self.abort(conn, Why::SessionLost);
+            self.end(cx, ended);
+        }
     }
 
     /// The first report of an end decides; afterwards the connection is not held (P12).
     #[inline]
     fn closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: Closure) {
-        if self.held() != Some(conn) {
-            cx.stats.stale();
-            return;
-        }
+        let Some(endpoint) = self.endpoint_of(conn) else {
+            return cx.stats.stale();
+        };
         if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {
-            self.raise_floor(cx, wait.nanos());
+            self.raise_floor(cx, endpoint, wait.nanos());
         }
+        let verdict = classify(cx.policy.rules.as_slice(), closure);
         match &self.state {
-            State::Up(connection) => {
-                let ended = Ended {
-                    settled: is_settled(connection, cx, closure.by == By::Peer),
-                    was_ready: connection.is_ready(),
-                    cause: Cause::Closed { by: closure.by, fact: closure.fact },
-                    verdict: classify(cx.policy.rules.as_slice(), closure),
-                };
+            State::Up { current, .. } if current.id == conn => {
+                let cause = Cause::Closed { by: closure.by, fact: closure.fact };
+                let ended = Ended::of(current, cx, cause, verdict);
                 self.end(cx, ended);
             }
+            State::Up { .. } => self.side_closed(cx, conn, verdict),
             State::Closing(closing) => self.closed_gracefully(cx, closing.then),
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
@@ -597,10 +722,18 @@ impl Lifecycle {
         match then {
             Then::Idle => self.enter(cx, State::Idle),
             Then::Begin => self.begin_afresh(cx),
-            Then::Retry { settled } => {
-                let cause = Cause::Degraded;
-                let verdict = Verdict::Retry;
-                self.end(cx, Ended { settled, was_ready: true, cause, verdict });
+            Then::Lose { settled, cause } => {
+                let ended = Ended {
+                    settled,
+                    was_open: false,
+                    was_ready: true,
+                    resumed: false,
+                    spread: None,
+                    endpoint: None,
+                    cause,
+                    verdict: Verdict::Retry,
+                };
+                self.end(cx, ended);
             }
         }
     }
@@ -608,84 +741,163 @@ impl Lifecycle {
 
 /// Attempts, ends and waits.
 impl Lifecycle {
-    /// The one gate for attempts: charged here and nowhere else, refunded nowhere (P1). The wait
-    /// has come, so limits and floor admit; no close is owed, so nothing is held (P4).
-    fn open(&mut self, cx: &mut Context<'_>) -> Option<ConnId> {
-        match &self.state {
-            State::Waiting(wait) if wait.come && !self.is_blocked() => {}
+    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
+    /// nowhere (P1). The turn has come, so limits and floor admit; no close is owed, and none but a
+    /// rotation's is made while another is held (P4).
+    fn open(&mut self, cx: &mut Context<'_>) -> Option<(ConnId, Endpoint, Session)> {
+        if self.is_blocked() {
+            return None;
+        }
+        let (preferred, session) = match &self.state {
+            State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
+            State::Up { current, rotation } if rotation.turn == Turn::Open => {
+                (current.endpoint, Session::Fresh)
+            }
             State::Waiting(_)
             | State::Idle
-            | State::Up(_)
+            | State::Up { .. }
             | State::Closing(_)
             | State::Halted(_) => return None,
-        }
+        };
         self.account(cx);
-        debug_assert!(cx.now >= self.floor, "P9: the floor admits");
-        let limits = [cx.policy.attempts, cx.policy.attempts_long];
-        for (bucket, limit) in self.buckets.iter_mut().zip(limits) {
+        let terms = &cx.policy.endpoints;
+        let endpoint = self.endpoints.lowest_open(terms, cx.now).unwrap_or(preferred);
+        debug_assert!(cx.now >= self.endpoints.floor(endpoint), "P9: the floor admits");
+        for (bucket, limit) in self.buckets.iter_mut().zip(limits(cx.policy)) {
             if let Some(limit) = limit {
                 debug_assert!(cx.now >= bucket.release(limit), "P1: the limit admits");
                 bucket.charge(limit, cx.now);
             }
         }
+        if session == Session::Fresh {
+            self.sessions.charge(&cx.policy.sessions, cx.now);
+        }
         self.newest = ConnId(self.newest.0.saturating_add(1));
         let deadline = cx.now.after(cx.policy.open_within);
-        self.wake_at = self.wake_at.min(deadline);
-        self.state = State::Up(Connection { id: self.newest, stage: Stage::Opening { deadline } });
-        // Nothing else comes before the report.
-        self.pending.0 = Pending::REPORT | Pending::TIMER;
+        let attempt = Connection::opening(self.newest, endpoint, session, deadline);
+        match (&mut self.state, cx.policy.rotate) {
+            (State::Up { rotation, .. }, Some(terms)) => rotation.begun(attempt, &terms, cx.now),
+            (state, _) => *state = State::Up { current: attempt, rotation: Rotation::NONE },
+        }
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
+        self.pending.0 |= Pending::REPORT | Pending::TIMER;
         count(&mut cx.stats.attempts);
-        Some(self.newest)
+        Some((self.newest, endpoint, session))
     }
 
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
-    /// reported of it later (P12).
+    /// reported of it later (P12). A successor takes the place of a wait.
     #[inline]
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
         self.account(cx);
         self.cause = Some(ended.cause);
-        cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
-        let failed = !ended.settled && ended.cause != Cause::Network;
-        if ended.settled {
-            // The only place, besides `Start`, where failures are forgotten (P8).
-            self.failures = Failures::new();
-            self.outage.spent = Nanos::ZERO;
-        } else if failed {
-            self.failures.raise(&cx.policy.retry);
-        }
-        match ended.verdict {
-            Verdict::Halt => return self.enter(cx, State::Halted(Halted::Fatal)),
-            Verdict::RetryWithin { from, .. } => self.raise_floor(cx, from.nanos()),
-            Verdict::Reauthenticate => {
-                self.failures.reject();
-                if self.failures.rejections() >= cx.policy.credentials.rejections {
-                    return self.enter(cx, State::Halted(Halted::Unauthorized));
-                }
+        let successor = self.take_successor();
+        let (halted, cadence) = self.learn(cx, &ended);
+        if let Some(halted) = halted {
+            if let Some(successor) = successor {
+                self.abort(successor.id, Why::Moved);
             }
-            Verdict::Retry | Verdict::RetrySoon | Verdict::NextEndpoint | Verdict::FreshSession => {
-            }
+            return self.enter(cx, State::Halted(halted));
         }
-        if failed && self.gives_up(cx.policy) {
-            return self.enter(cx, State::Halted(Halted::Exhausted));
+        if let Some(successor) = successor {
+            return self.promote(cx, successor);
         }
-        let delay = self.failures.delay(cx.policy, ended.verdict, &mut self.jitter);
+        if ended.settled && ended.cause == Cause::Moved {
+            return self.wait(cx, Nanos::ZERO, false);
+        }
+        let delay = self.failures.delay(cx.policy, ended.verdict, cadence, &mut self.jitter);
         self.wait(cx, delay.length, delay.spread);
     }
 
+    /// What an end teaches the link: failures, endpoint, session, credentials. Says whether it halts,
+    /// and what kind of delay follows otherwise.
+    #[inline]
+    fn learn(&mut self, cx: &mut Context<'_>, ended: &Ended) -> (Option<Halted>, Cadence) {
+        cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
+        let failed = !ended.settled && ended.cause != Cause::Network;
+        let rejected = ended.verdict == Verdict::Reauthenticate;
+        if ended.settled {
+            // The only place, besides `Start`, where failures are forgotten (P8).
+            self.failures.forget();
+            self.outage.spent = Nanos::ZERO;
+        }
+        if ended.was_ready && ended.endpoint.is_some() {
+            self.failures.negotiated(ended.spread);
+        }
+        self.learn_session(cx, ended, failed && !rejected);
+        let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
+        if failed && cadence == Cadence::Round {
+            self.failures.raise_within_round();
+        } else if failed {
+            self.failures.raise(&cx.policy.retry);
+        }
+        let halted = match ended.verdict {
+            Verdict::Halt => Some(Halted::Fatal),
+            Verdict::Reauthenticate => {
+                self.credentials.reject();
+                self.failures.reject();
+                let rejections = self.failures.rejections();
+                (rejections >= cx.policy.credentials.rejections).then_some(Halted::Unauthorized)
+            }
+            Verdict::RetryWithin { .. }
+            | Verdict::Retry
+            | Verdict::RetrySoon
+            | Verdict::NextEndpoint
+            | Verdict::FreshSession => None,
+        };
+        let gives_up = failed && self.gives_up(cx.policy);
+        (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
+    }
+
+    /// Failed resumes poison a session; some ends say that the server keeps it no more.
+    fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
+        if ended.verdict == Verdict::FreshSession || ended.ends_session(cx.policy) {
+            self.sessions.forget();
+        } else if ended.resumed && ended.settled {
+            self.sessions.proven();
+        } else if ended.resumed && ended.was_open && failed {
+            self.sessions.resume_failed(&cx.policy.sessions);
+        }
+    }
+
+    /// A failure quarantines the endpoint, a settled connection forgives it, and `NextEndpoint`
+    /// leaves it whatever it was. While another one is open, a round over them goes on.
+    fn learn_endpoint(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) -> Cadence {
+        let terms = &cx.policy.endpoints;
+        if let Some(endpoint) = ended.endpoint {
+            if let Verdict::RetryWithin { from, .. } = ended.verdict {
+                self.raise_floor(cx, endpoint, from.nanos());
+            }
+            if ended.settled {
+                self.endpoints.forgive(endpoint);
+            }
+            if terms.count > 1 && (failed || ended.verdict == Verdict::NextEndpoint) {
+                self.endpoints.quarantine(endpoint, terms, cx.now);
+                if self.endpoints.lowest_open(terms, cx.now).is_some() {
+                    return Cadence::Round;
+                }
+            }
+        }
+        if self.is_suspended(cx.policy) { Cadence::Suspended } else { Cadence::Ladder }
+    }
+
     /// The server asked for patience: never shortened, not even by `Stop` and `Start` (P9).
-    fn raise_floor(&mut self, cx: &Context<'_>, wait: Nanos) {
+    fn raise_floor(&mut self, cx: &Context<'_>, endpoint: Endpoint, wait: Nanos) {
         let wait = wait.min(cx.policy.server_delay_max);
         if wait != Nanos::ZERO {
-            self.floor = self.floor.max(cx.now.after(wait));
+            self.endpoints.raise_floor(endpoint, cx.now.after(wait));
         }
     }
 
     #[inline]
     fn wait(&mut self, cx: &mut Context<'_>, backoff: Nanos, spread: bool) {
         let bound = self.failures.bound(&cx.policy.retry);
-        let (floor, backoff) = (self.floor, cx.now.after(backoff));
+        let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
+        let floor = self.endpoints.floor(endpoint);
+        let target = Target { endpoint, floor, session: self.sessions.next() };
+        let backoff = cx.now.after(backoff);
         let (_, mut terms) = self.terms(cx);
-        let wait = Wait::new(backoff, spread, floor, bound, &mut terms);
+        let wait = Wait::new(backoff, spread, target, bound, &mut terms);
         self.enter(cx, State::Waiting(wait));
     }
 
@@ -705,13 +917,20 @@ impl Lifecycle {
     }
 
     /// The connection is to be dropped; from now on it is not held.
-    const fn abort(&mut self, conn: ConnId, why: Why) {
-        self.owed.abort = Some((conn, why));
+    fn abort(&mut self, conn: ConnId, why: Why) {
+        if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
+            *place = Some((conn, why));
+        }
         self.pending.0 |= Pending::HEAD;
     }
 
-    fn close(&mut self, cx: &mut Context<'_>, id: ConnId, why: Why, then: Then) {
-        self.enter(cx, State::Closing(Closing { id, why, deadline: None, then }));
+    /// The current connection is to be closed with a handshake.
+    fn close(&mut self, cx: &mut Context<'_>, why: Why, then: Then) {
+        self.drop_side(why);
+        let State::Up { current, .. } = &self.state else { return };
+        let (id, endpoint) = (current.id, current.endpoint);
+        self.failures.negotiated(current.spread);
+        self.enter(cx, State::Closing(Closing { id, endpoint, why, deadline: None, then }));
         self.pending.0 |= Pending::HEAD;
     }
 
@@ -719,6 +938,7 @@ impl Lifecycle {
         let terms = Terms {
             policy: cx.policy,
             buckets: &self.buckets,
+            fresh: &self.sessions.fresh,
             jitter: &mut self.jitter,
             now: cx.now,
         };
@@ -731,12 +951,16 @@ impl Lifecycle {
         } else {
             policy.give_up.first_attempts.or(policy.give_up.attempts)
         };
-        attempts.is_some_and(|attempts| self.failures.level() >= attempts)
+        attempts.is_some_and(|attempts| self.failures.count() >= attempts)
             || self.is_outage_over(policy)
     }
 
     fn is_outage_over(&self, policy: &Policy) -> bool {
         policy.give_up.outage.is_some_and(|outage| self.outage.spent >= outage)
+    }
+
+    fn is_suspended(&self, policy: &Policy) -> bool {
+        policy.suspend.is_some_and(|suspension| self.outage.spent >= suspension.after)
     }
 
     /// Applies one due deadline. False if there was none.
@@ -745,33 +969,26 @@ impl Lifecycle {
         match &mut self.state {
             State::Idle | State::Halted(_) => false,
             State::Waiting(wait) => {
-                if wait.come || blocked || cx.now < wait.due() {
-                    return false;
-                }
-                wait.come = true;
-                self.wake_at = Instant::MAX;
-                self.pending.0 |= Pending::HEAD | Pending::TIMER;
-                self.account(cx);
-                if self.is_outage_over(cx.policy) {
-                    self.enter(cx, State::Halted(Halted::Exhausted));
+                let (turn, due) = (wait.turn, wait.due());
+                match turn {
+                    Turn::Waiting if !blocked && cx.now >= due => self.fall_due(cx),
+                    Turn::Refreshing { asked: true } if cx.now >= self.credentials.answer_by() => {
+                        self.refresh_failed(cx, false);
+                    }
+                    Turn::Waiting | Turn::Refreshing { .. } | Turn::Open => return false,
                 }
                 true
             }
-            State::Up(connection) => match due_cause(connection, cx) {
+            State::Up { current, .. } => match due_cause(current, cx) {
                 None => {
                     // A ping may be owed.
                     self.pending.0 |= Pending::HEAD;
-                    false
+                    self.fire_side(cx)
                 }
                 Some((cause, why)) => {
-                    let ended = Ended {
-                        settled: is_settled(connection, cx, false),
-                        was_ready: connection.is_ready(),
-                        cause,
-                        verdict: Verdict::Retry,
-                    };
+                    let ended = Ended::of(current, cx, cause, Verdict::Retry);
                     // A connection presumed dead is aborted at once; the wait begins now.
-                    let id = connection.id;
+                    let id = current.id;
                     self.abort(id, why);
                     self.end(cx, ended);
                     true
@@ -789,29 +1006,37 @@ impl Lifecycle {
         }
     }
 
-    /// Whether these counts change how far the ready connection is.
-    pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
-        match &self.state {
-            State::Up(Connection { stage: Stage::Ready { service, .. }, .. }) => {
-                service.next(counts) != *service
-            }
-            State::Up(_)
-            | State::Idle
-            | State::Waiting(_)
-            | State::Closing(_)
-            | State::Halted(_) => false,
+    /// An attempt's time has come: it asks for credentials first, or is made.
+    fn fall_due(&mut self, cx: &mut Context<'_>) {
+        self.account(cx);
+        if self.is_outage_over(cx.policy) {
+            return self.enter(cx, State::Halted(Halted::Exhausted));
         }
+        let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
+        let State::Waiting(wait) = &mut self.state else { return };
+        if needed && !wait.refreshed {
+            wait.turn = Turn::Refreshing { asked: false };
+            self.pending.0 |= Pending::REPORT;
+        } else {
+            wait.turn = Turn::Open;
+        }
+        self.wake_at = Instant::MAX;
+        self.pending.0 |= Pending::HEAD | Pending::TIMER;
     }
 
-    /// Tells how far the subscriptions of the ready connection are.
+    /// Whether these counts change how far the current connection is.
+    pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
+        self.service().is_some_and(|service| service.next(counts) != service)
+    }
+
+    /// Tells how far the subscriptions of the current connection are.
     pub(crate) fn serve(&mut self, cx: &mut Context<'_>, counts: Counts) {
         if !self.serves_otherwise(counts) {
             return;
         }
         self.account(cx);
-        self.pending.0 |= Pending::REPORT;
-        let State::Up(connection) = &mut self.state else { return };
-        let Stage::Ready { service, .. } = &mut connection.stage else { return };
+        let State::Up { current, .. } = &mut self.state else { return };
+        let Stage::Ready { service, .. } = &mut current.stage else { return };
         *service = service.next(counts);
         match *service {
             Service::Restoring => {}
@@ -822,12 +1047,15 @@ impl Lifecycle {
             Service::Degraded => {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
+                    let settled = is_settled(current, cx, false);
                     self.cause = Some(Cause::Degraded);
-                    let (id, settled) = (connection.id, is_settled(connection, cx, false));
-                    self.close(cx, id, Why::Degraded, Then::Retry { settled });
+                    let then = Then::Lose { settled, cause: Cause::Degraded };
+                    return self.close(cx, Why::Degraded, then);
                 }
             }
         }
+        // A move that was asked for while the keys were restored may begin.
+        self.changed(cx.policy);
     }
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in.
@@ -845,16 +1073,46 @@ impl Lifecycle {
             State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {
                 return;
             }
-            State::Up(Connection { stage: Stage::Ready { service, .. }, .. }) => {
-                return cx.stats.served(spent, *service);
-            }
-            State::Waiting(wait) => cx.stats.waited(spent, self.waits_for(wait)),
-            State::Up(_) | State::Closing(_) => cx.stats.wanted(spent),
+            State::Up { current, .. } => match current.stage {
+                Stage::Ready { service, .. } => return cx.stats.served(spent, service),
+                Stage::Opening { .. } | Stage::Greeting { .. } => cx.stats.wanted(spent),
+            },
+            State::Waiting(wait) => match wait.turn {
+                Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
+                Turn::Refreshing { .. } => cx.stats.wanted(spent),
+            },
+            State::Closing(_) => cx.stats.wanted(spent),
         }
         if !self.is_blocked() {
             self.outage.spent = self.outage.spent.saturating_add(spent);
         }
     }
+}
+
+impl Ended {
+    /// A peer that closes with 1000 or 1001 keeps the session no more, unless the policy reads these
+    /// codes otherwise.
+    fn ends_session(&self, policy: &Policy) -> bool {
+        let Cause::Closed { by: By::Peer, fact: Fact::Code(code @ (1000 | 1001)) } = self.cause
+        else {
+            return false;
+        };
+        !policy.rules().iter().any(|rule| rule.matches(Fact::Code(code)))
+    }
+}
+
+/// The attempt limits, in the order of their buckets.
+const fn limits(policy: &Policy) -> [Option<Limit>; 2] {
+    [policy.attempts, policy.attempts_long]
+}
+
+/// The current connection or the successor, if it is `conn`.
+fn connection(state: &mut State, conn: ConnId) -> Option<&mut Connection> {
+    let State::Up { current, rotation } = state else { return None };
+    if current.id == conn {
+        return Some(current);
+    }
+    rotation.successor_mut().filter(|successor| successor.id == conn)
 }
 
 fn is_settled(connection: &Connection, cx: &Context<'_>, peer_closed: bool) -> bool {

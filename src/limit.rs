@@ -58,6 +58,12 @@ impl Bucket {
         Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))
     }
 
+    /// The earliest instant at which the bucket has a token to spare: one is left after another was
+    /// taken.
+    pub(crate) fn release_of_two(self, limit: Limit) -> Instant {
+        Self { full_at: self.full_at.after(limit.interval) }.release(limit)
+    }
+
     /// Takes a token at `now`. The caller has tested [`Bucket::release`].
     pub(crate) fn charge(&mut self, limit: Limit, now: Instant) {
         self.full_at = self.full_at.max(now).after(limit.interval);

@@ -281,7 +281,7 @@ pub(crate) struct Rules {
 pub(crate) const SESSION_LIMITS: usize = 2;
 
 /// How many servers a policy can have.
-pub(crate) const ENDPOINTS_MAX: u8 = 8;
+pub(crate) const ENDPOINTS_MAX: usize = 8;
 
 /// How many rules, and steps of a table, a policy has room for.
 pub(crate) const LIST_MAX: usize = 16;

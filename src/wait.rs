@@ -1,8 +1,10 @@
 //! When an attempt is due: the latest of backoff, floor and limits.
 
+use crate::action::Session;
 use crate::backoff::{draw, quick_draw};
-use crate::limit::Bucket;
-use crate::policy::Policy;
+use crate::id::Endpoint;
+use crate::limit::{Bucket, Limit};
+use crate::policy::{Policy, SESSION_LIMITS};
 use crate::seed::Jitter;
 use crate::status::WaitsFor;
 use crate::time::{Instant, Nanos};
@@ -20,16 +22,44 @@ pub(crate) struct Wait {
     floor: Instant,
     /// Each limit's release and the draw on top of it; zero until it first binds.
     limits: [Instant; 2],
+    /// The same for the limits of fresh sessions.
+    fresh_limits: [Instant; SESSION_LIMITS],
     due: Instant,
     decided_by: WaitsFor,
-    /// The attempt's time has come; its `Open` waits to be handed out.
-    pub(crate) come: bool,
+    /// The endpoint to dial unless one is open by then.
+    pub(crate) endpoint: Endpoint,
+    /// What session it will ask for.
+    pub(crate) session: Session,
+    /// Credentials were fetched for this attempt: once is enough (P13).
+    pub(crate) refreshed: bool,
+    pub(crate) turn: Turn,
+}
+
+/// How far an attempt is that has not been made yet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Turn {
+    /// Its time has not come.
+    Waiting,
+    /// It needs credentials, and was told to the driver or not.
+    Refreshing { asked: bool },
+    /// Its `Open` waits to be handed out.
+    Open,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) floor: Instant,
+    pub(crate) session: Session,
 }
 
 /// What a wait depends on besides itself. None of it changes during a wait.
 pub(crate) struct Terms<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) buckets: &'a [Bucket; 2],
+    /// The limits of fresh sessions.
+    pub(crate) fresh: &'a [Bucket; SESSION_LIMITS],
     pub(crate) jitter: &'a mut Jitter,
     pub(crate) now: Instant,
 }
@@ -41,15 +71,15 @@ impl Wait {
     pub(crate) fn new(
         backoff: Instant,
         spread: bool,
-        floor: Instant,
+        target: Target,
         bound: Nanos,
         terms: &mut Terms<'_>,
     ) -> Self {
-        let ahead = floor.since(terms.now);
+        let ahead = target.floor.since(terms.now);
         let floor = if ahead == Nanos::ZERO {
             Instant::ZERO
         } else {
-            floor.after(draw(terms.jitter, Nanos::ZERO, bound.max(Nanos(ahead.0 / 10))))
+            target.floor.after(draw(terms.jitter, Nanos::ZERO, bound.max(Nanos(ahead.0 / 10))))
         };
         let mut wait = Self {
             backoff,
@@ -57,9 +87,13 @@ impl Wait {
             hint: Instant::ZERO,
             floor,
             limits: [Instant::ZERO; 2],
+            fresh_limits: [Instant::ZERO; SESSION_LIMITS],
             due: Instant::MAX,
             decided_by: WaitsFor::Backoff,
-            come: false,
+            endpoint: target.endpoint,
+            session: target.session,
+            refreshed: false,
+            turn: Turn::Waiting,
         };
         wait.decide(terms);
         wait
@@ -90,25 +124,30 @@ impl Wait {
         } else if !self.spread {
             self.backoff = self.backoff.min(self.hint);
         }
-        self.come = false;
+        self.turn = Turn::Waiting;
         self.decide(terms);
+    }
+
+    /// Credentials are at hand: gate and floor are tested again.
+    pub(crate) fn refreshed(&mut self) {
+        self.refreshed = true;
+        self.turn = Turn::Waiting;
     }
 
     /// Works out when the attempt is due (P1, P9): limits and floors only lengthen (P8).
     fn decide(&mut self, terms: &mut Terms<'_>) {
         (self.due, self.decided_by) = (self.backoff, WaitsFor::Backoff);
         self.extend(self.floor, WaitsFor::Floor);
-        let without_limits = self.due.max(terms.now);
         let limits = [terms.policy.attempts, terms.policy.attempts_long];
-        for ((limit, bucket), until) in limits.iter().zip(terms.buckets).zip(&mut self.limits) {
-            let Some(limit) = limit else { continue };
-            let release = bucket.release(*limit);
-            if *until == Instant::ZERO && release > without_limits {
-                *until = release.after(draw(terms.jitter, Nanos::ZERO, limit.interval));
-            }
+        let without_limits = self.due.max(terms.now);
+        let until = bind(limits, terms.buckets, &mut self.limits, without_limits, terms.jitter);
+        self.extend(until, WaitsFor::Limit);
+        if self.session == Session::Fresh {
+            let limits = terms.policy.sessions.fresh;
+            let until =
+                bind(limits, terms.fresh, &mut self.fresh_limits, without_limits, terms.jitter);
+            self.extend(until, WaitsFor::SessionLimit);
         }
-        let [short, long] = self.limits;
-        self.extend(short.max(long), WaitsFor::Limit);
     }
 
     fn extend(&mut self, until: Instant, by: WaitsFor) {
@@ -116,4 +155,25 @@ impl Wait {
             (self.due, self.decided_by) = (until, by);
         }
     }
+}
+
+/// When limits admit that bind after `without_limits`: each one's release and a draw on top, kept in
+/// `until`.
+fn bind<const N: usize>(
+    limits: [Option<Limit>; N],
+    buckets: &[Bucket; N],
+    until: &mut [Instant; N],
+    without_limits: Instant,
+    jitter: &mut Jitter,
+) -> Instant {
+    let mut latest = Instant::ZERO;
+    for ((limit, bucket), until) in limits.into_iter().zip(buckets).zip(until) {
+        let Some(limit) = limit else { continue };
+        let release = bucket.release(limit);
+        if *until == Instant::ZERO && release > without_limits {
+            *until = release.after(draw(jitter, Nanos::ZERO, limit.interval));
+        }
+        latest = latest.max(*until);
+    }
+    latest
 }

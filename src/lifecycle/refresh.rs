@@ -1,0 +1,119 @@
+//! Credentials: asked for before an attempt that needs them, and renewed beside a ready connection.
+
+use super::{Cause, Context, Ended, Halted, Lifecycle, Pending, State};
+use crate::backoff::side_draw;
+use crate::id::Ticket;
+use crate::policy::Policy;
+use crate::time::{Instant, Millis};
+use crate::verdict::Verdict;
+use crate::wait::Turn;
+
+impl Lifecycle {
+    /// The next request for credentials, if one is to be handed out. At most one per attempt (P13).
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>) -> Option<Ticket> {
+        if self.is_blocked() {
+            return None;
+        }
+        let turn = match &mut self.state {
+            State::Waiting(wait) => &mut wait.turn,
+            State::Up { rotation, .. } => &mut rotation.turn,
+            State::Idle | State::Closing(_) | State::Halted(_) => return None,
+        };
+        let for_attempt = *turn == Turn::Refreshing { asked: false };
+        if !for_attempt && !self.credentials.is_renewal_owed() {
+            return None;
+        }
+        if for_attempt {
+            *turn = Turn::Refreshing { asked: true };
+        }
+        let ticket = self.credentials.ask(&cx.policy.credentials, cx.now);
+        self.wake_at = self.wake_at.min(self.credentials.answer_by());
+        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        Some(ticket)
+    }
+
+    pub(super) fn fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, lasts: Option<Millis>) {
+        if !self.credentials.answered(ticket) {
+            return cx.stats.stale();
+        }
+        self.account(cx);
+        let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
+        self.credentials.fetched(run_out);
+        match &mut self.state {
+            State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
+                wait.refreshed();
+            }
+            State::Up { .. } => self.rotation_refreshed(),
+            State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
+        }
+        self.changed(cx.policy);
+    }
+
+    pub(super) fn not_fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, fatal: bool) {
+        if self.credentials.answered(ticket) {
+            self.refresh_failed(cx, fatal);
+        } else {
+            cx.stats.stale();
+        }
+    }
+
+    /// No credentials: an attempt that waited for them has failed, or is pointless (P13). On a ready
+    /// connection they are asked for again, and nothing else changes.
+    pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fatal: bool) {
+        self.account(cx);
+        self.credentials.give_up();
+        match &self.state {
+            State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
+                let ended = Ended {
+                    settled: false,
+                    was_open: false,
+                    was_ready: false,
+                    resumed: false,
+                    endpoint: None,
+                    cause: Cause::Credentials,
+                    verdict: Verdict::Retry,
+                };
+                if fatal {
+                    self.learn(cx, &ended);
+                    self.cause = Some(Cause::Credentials);
+                    return self.enter(cx, State::Halted(Halted::Unauthorized));
+                }
+                self.end(cx, ended);
+            }
+            State::Up { .. } => {
+                let failures = self.credentials.renewal_failed();
+                let delay = side_draw(&cx.policy.retry, failures, &mut self.jitter);
+                let again = if fatal { Instant::MAX } else { cx.now.after(delay) };
+                self.credentials.renew_at(again);
+                self.rotation_not_refreshed(cx, fatal);
+                self.changed(cx.policy);
+            }
+            State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
+        }
+    }
+
+    /// When credentials are renewed beside a ready connection, or the answer counts as missing.
+    pub(super) fn renewal_deadline(&self, policy: &Policy) -> Instant {
+        if self.credentials.answer_by() != Instant::MAX {
+            return self.credentials.answer_by();
+        }
+        if self.is_blocked() {
+            return Instant::MAX;
+        }
+        self.credentials.renewal_due(&policy.credentials)
+    }
+
+    /// Applies what is due of the renewal beside a ready connection. False if nothing was.
+    pub(super) fn fire_renewal(&mut self, cx: &mut Context<'_>) -> bool {
+        if cx.now >= self.credentials.answer_by() {
+            self.refresh_failed(cx, false);
+            return true;
+        }
+        let due = !self.is_blocked() && cx.now >= self.credentials.renewal_due(&cx.policy.credentials);
+        if due {
+            self.credentials.owe_renewal();
+            self.pending.0 |= Pending::HEAD;
+        }
+        due
+    }
+}
