@@ -10,7 +10,8 @@
 //! to P12 in the README; the comment at each place that enforces one has its name.
 //!
 //! Begin with [`Link`], and with [`docs::driver`] to write a driver. `redial-tokio` is one for
-//! WebSocket clients, `redial-sim` a world to test yours in.
+//! WebSocket clients, `redial-sim` a world to test yours in. Beside a link stand two helpers that know
+//! nothing of it: [`Outbox`] for what is sent while it is down, [`Cursor`] for sequence numbers.
 //!
 //! # Features
 //!
@@ -29,12 +30,14 @@ extern crate std;
 mod action;
 mod backoff;
 mod connection;
+mod cursor;
 mod event;
 mod id;
 mod lifecycle;
 mod limit;
 mod link;
 mod liveness;
+mod outbox;
 mod policy;
 mod seed;
 mod slot;
@@ -48,11 +51,13 @@ mod verdict;
 mod wait;
 
 pub use action::{Action, How, Why};
+pub use cursor::{Cursor, Missing, Seen};
 pub use event::{By, Closure, Event, Fact, IoKind, Misuse, Refusal};
 pub use id::{ConnId, Request, SubKey};
 pub use lifecycle::Lifecycle;
 pub use limit::Limit;
 pub use link::Link;
+pub use outbox::{Fate, Fates, ItemId, Outbox, OutboxSlot, Overflow, Pushed};
 pub use policy::{
     FirstPing, Heartbeat, JitterKind, NetworkDown, Pings, Policy, PolicyBuilder, PolicyError,
     WhenDegraded,
