@@ -251,6 +251,7 @@ fn p15_what_is_taken_back_is_returned_the_one_in_hand_too() {
     let id = take_in_hand(&mut outbox, at(3));
     assert_eq!(outbox.take_back(), Some(1));
     assert_eq!(outbox.sent(id), None, "its fate was told");
+    assert_eq!(outbox.next_expiry(), Some(at(12)), "the next one is not in hand");
     assert_eq!(rest(&mut outbox), [2, 3]);
     assert!(outbox.is_empty());
     assert_fates(outbox.fates(), [0, 0, 0, 3]);
