@@ -7,11 +7,11 @@
 //! the next to expire, and neither needs a search.
 //!
 //! ```text
-//!                      ┌─ sent ──────▶ Sent
-//!   push ─▶ queued ────┼─ poll_expired ▶ Expired   (also out of a push that finds it full)
-//!     │       ▲ │ peek ├─ push ──────▶ Dropped
-//!     │       │ ▼      └─ take_back ─▶ Returned
-//!     │      in hand
+//!                    ┌─ sent ─────────▶ Sent
+//!   push ─▶ queued ──┼─ poll_expired ─▶ Expired   (or out of a push that finds no room)
+//!     │      │ ▲     ├─ push ─────────▶ Dropped
+//!     │ peek ▼ │     └─ take_back ────▶ Returned
+//!     │     in hand
 //!     └─▶ Rejected: never accepted
 //! ```
 //!
@@ -266,13 +266,7 @@ impl<T, S: AsRef<[OutboxSlot<T>]> + AsMut<[OutboxSlot<T>]>> Outbox<T, S> {
                 }
             }
         };
-        match self.settle(oldest, fate) {
-            Some(fallen) => {
-                self.append(item);
-                Pushed::FellOut { item: fallen, fate }
-            }
-            None => self.turn_away(item),
-        }
+        self.exchange(oldest, fate, item)
     }
 
     /// Queues `item` in place of the oldest one queued that has the same key, of which `same_key`
@@ -315,13 +309,7 @@ impl<T, S: AsRef<[OutboxSlot<T>]> + AsMut<[OutboxSlot<T>]>> Outbox<T, S> {
         let same = |at: &usize| self.entry(*at).is_some_and(|entry| same_key(&entry.item));
         let Some(replaced) = free.find(same) else { return self.push(now, item) };
         let fate = if self.is_due(replaced) { Fate::Expired } else { Fate::Dropped };
-        match self.settle(replaced, fate) {
-            Some(fallen) => {
-                self.append(item);
-                Pushed::FellOut { item: fallen, fate }
-            }
-            None => self.push(now, item),
-        }
+        self.exchange(replaced, fate, item)
     }
 
     /// The next item whose time is up, the oldest first, until there is none: its fate is
@@ -455,6 +443,17 @@ impl<T, S: AsRef<[OutboxSlot<T>]> + AsMut<[OutboxSlot<T>]>> Outbox<T, S> {
         let entry = Entry { id: ItemId(self.newest), expires_at, item };
         self.put(self.len, Some(entry));
         self.len = self.len.saturating_add(1);
+    }
+
+    /// Settles the item at place `at` and queues another; without one there, there is no room.
+    fn exchange(&mut self, at: usize, fate: Fate, item: T) -> Pushed<T> {
+        match self.settle(at, fate) {
+            Some(fallen) => {
+                self.append(item);
+                Pushed::FellOut { item: fallen, fate }
+            }
+            None => self.turn_away(item),
+        }
     }
 
     /// Accepts an item that finds no room, and drops it (P15).
