@@ -24,8 +24,13 @@ pub(crate) struct Connection {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Stage {
-    Opening { deadline: Instant },
-    Greeting { deadline: Instant, liveness: Liveness },
+    Opening {
+        deadline: Instant,
+    },
+    Greeting {
+        deadline: Instant,
+        liveness: Liveness,
+    },
     Ready {
         since: Instant,
         service: Service,

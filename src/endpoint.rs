@@ -22,17 +22,16 @@ struct Health {
 
 impl Endpoints {
     pub(crate) const fn new() -> Self {
-        let health = Health {
-            floor: Instant::ZERO,
-            quarantined_until: Instant::ZERO,
-            quarantines: 0,
-        };
+        let health =
+            Health { floor: Instant::ZERO, quarantined_until: Instant::ZERO, quarantines: 0 };
         Self { health: [health; ENDPOINTS_MAX] }
     }
 
     /// The lowest endpoint with neither floor nor quarantine running.
     pub(crate) fn lowest_open(&self, terms: &Terms, now: Instant) -> Option<Endpoint> {
-        self.present(terms).find(|(_, health)| health.open_at() <= now).map(|(endpoint, _)| endpoint)
+        self.present(terms)
+            .find(|(_, health)| health.open_at() <= now)
+            .map(|(endpoint, _)| endpoint)
     }
 
     /// The endpoint that an attempt is for which begins at `now`: the lowest open one, else the one

@@ -10,7 +10,8 @@
 //! to P12 in the README; the comment at each place that enforces one has its name.
 //!
 //! Begin with [`Link`], and with [`docs::driver`] to write a driver. `redial-tokio` is one for
-//! WebSocket clients, `redial-sim` a world to test yours in.
+//! WebSocket clients, `redial-sim` a world to test yours in. Beside a link stand two helpers that know
+//! nothing of it: [`Outbox`] for what is sent while it is down, [`Cursor`] for sequence numbers.
 //!
 //! # Features
 //!
@@ -30,6 +31,7 @@ mod action;
 mod backoff;
 mod connection;
 mod credentials;
+mod cursor;
 mod endpoint;
 mod event;
 mod id;
@@ -37,6 +39,7 @@ mod lifecycle;
 mod limit;
 mod link;
 mod liveness;
+mod outbox;
 mod policy;
 mod seed;
 mod session;
@@ -51,11 +54,13 @@ mod verdict;
 mod wait;
 
 pub use action::{Action, How, Session, Why};
+pub use cursor::{Cursor, Missing, Seen};
 pub use event::{By, Closure, Established, Event, Fact, IoKind, Misuse, Refusal};
 pub use id::{ConnId, Endpoint, Request, SubKey, Ticket};
 pub use lifecycle::Lifecycle;
 pub use limit::Limit;
 pub use link::Link;
+pub use outbox::{Fate, Fates, ItemId, Outbox, OutboxSlot, Overflow, Pushed};
 pub use policy::{
     FirstPing, Heartbeat, JitterKind, NetworkDown, OnResume, Pings, Policy, PolicyBuilder,
     PolicyError, Refresh, Rotation, Suspension, WhenDegraded,

@@ -45,7 +45,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
 use crate::event::{By, Closure, Established, Event, Fact, Misuse};
 use crate::id::{ConnId, Endpoint, SubKey};
-use crate::limit::Bucket;
+use crate::limit::{Bucket, Limit};
 use crate::liveness::{Due, Liveness};
 use crate::policy::{NetworkDown, Policy};
 use crate::seed::{Jitter, Seed};
@@ -56,7 +56,7 @@ use crate::subscriptions::Counts;
 use crate::time::{Instant, Millis, Nanos};
 use crate::verdict::{Verdict, classify};
 use crate::wait::{Target, Terms, Turn, Wait};
-use rotation::{Rotation, Side};
+use rotation::Rotation;
 
 /// A link without policy, counters and subscriptions: the part that is small enough to have by the
 /// million. Most drivers want a [`Link`](crate::Link), which holds all of them.
@@ -87,6 +87,8 @@ pub struct Lifecycle {
     state: State,
     paused: bool,
     offline: bool,
+    /// The outage has lasted so long that attempts come slower.
+    suspended: bool,
     /// Ready at least once since the link was made.
     ever_ready: bool,
     /// Ready at least once since `Start`.
@@ -139,7 +141,10 @@ enum Then {
     Idle,
     Begin,
     /// The loss is counted then, for this reason.
-    Lose { settled: bool, cause: Cause },
+    Lose {
+        settled: bool,
+        cause: Cause,
+    },
 }
 
 /// Closes that the driver has not been told of yet. No `Open` is handed out before them (P4).
@@ -182,7 +187,6 @@ struct Ended {
     was_ready: bool,
     /// It asked to resume, or had resumed.
     resumed: bool,
-    spread: Option<Millis>,
     /// Which one was dialled, if one was.
     endpoint: Option<Endpoint>,
     cause: Cause,
@@ -197,7 +201,6 @@ impl Ended {
             was_open: connection.is_open(),
             was_ready: connection.is_ready(),
             resumed: connection.session == Session::Resume,
-            spread: connection.spread,
             endpoint: Some(connection.endpoint),
             cause,
             verdict,
@@ -234,6 +237,7 @@ impl Lifecycle {
             state: State::Idle,
             paused: false,
             offline: false,
+            suspended: false,
             ever_ready: false,
             ready_since_start: false,
             degraded_spent: false,
@@ -445,6 +449,7 @@ impl Lifecycle {
         self.outage = Outage { spent: Nanos::ZERO, counted_to: cx.now };
         self.ready_since_start = false;
         self.degraded_spent = false;
+        self.suspended = false;
         self.cause = None;
         let within = draw(&mut self.jitter, Nanos::ZERO, cx.policy.start_within);
         self.wait(cx, within, false);
@@ -502,9 +507,9 @@ impl Lifecycle {
                 self.end(cx, ended);
             }
             State::Closing(closing) => {
-                let (id, then) = (closing.id, closing.then);
+                let (id, endpoint, then) = (closing.id, closing.endpoint, closing.then);
                 self.abort(id, Why::Network);
-                self.closed_gracefully(cx, then);
+                self.closed_gracefully(cx, endpoint, then);
             }
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
@@ -512,7 +517,9 @@ impl Lifecycle {
 
     fn probe(&mut self, cx: &Context<'_>) {
         let heartbeat = cx.policy.heartbeat.as_ref();
-        for connection in self.connections().filter(|connection| connection.is_ready()) {
+        let State::Up { current, rotation } = &mut self.state else { return };
+        let ready = [Some(current), rotation.successor_mut()];
+        for connection in ready.into_iter().flatten().filter(|it| it.is_ready()) {
             if let Some(liveness) = connection.liveness() {
                 liveness.ask(heartbeat);
             }
@@ -615,12 +622,12 @@ impl Lifecycle {
         connection.resumable = resumable;
         connection.stage =
             Stage::Ready { since: cx.now, service: Service::Restoring, liveness, rotate_at };
-        let session = connection.session;
+        let (session, spread) = (connection.session, connection.spread);
         if asked == Session::Resume && session == Session::Fresh {
             self.sessions.charge(&cx.policy.sessions, cx.now);
         }
         if self.is_current(conn) {
-            self.continue_with(resumable, session);
+            self.continue_with(resumable, session, spread);
         } else {
             self.progressed(cx, conn);
         }
@@ -629,8 +636,9 @@ impl Lifecycle {
     }
 
     /// The current connection is ready: says how it continues the one before (P14).
-    fn continue_with(&mut self, resumable: bool, session: Session) {
+    fn continue_with(&mut self, resumable: bool, session: Session, spread: Option<Millis>) {
         self.cause = None;
+        self.failures.negotiated(spread);
         self.sessions.established(resumable, session);
         self.continuity = match session {
             Session::Resume if self.ready_since_start => Continuity::Resumed,
@@ -669,11 +677,15 @@ impl Lifecycle {
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn) else { return };
         connection.spread = spread.or(connection.spread);
+        let (ready, spread) = (connection.is_ready(), connection.spread);
         let terms = cx.policy.heartbeat.as_ref();
         if let (Some(every), Some(terms)) = (heartbeat, terms) {
             if let Some(liveness) = connection.liveness() {
                 liveness.agree(terms, every, cx.policy.server_delay_max, jitter);
             }
+        }
+        if ready && self.is_current(conn) {
+            self.failures.negotiated(spread);
         }
         self.changed(cx.policy);
     }
@@ -713,12 +725,12 @@ impl Lifecycle {
                 self.end(cx, ended);
             }
             State::Up { .. } => self.side_closed(cx, conn, verdict),
-            State::Closing(closing) => self.closed_gracefully(cx, closing.then),
+            State::Closing(closing) => self.closed_gracefully(cx, endpoint, closing.then),
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
     }
 
-    fn closed_gracefully(&mut self, cx: &mut Context<'_>, then: Then) {
+    fn closed_gracefully(&mut self, cx: &mut Context<'_>, endpoint: Endpoint, then: Then) {
         match then {
             Then::Idle => self.enter(cx, State::Idle),
             Then::Begin => self.begin_afresh(cx),
@@ -728,8 +740,7 @@ impl Lifecycle {
                     was_open: false,
                     was_ready: true,
                     resumed: false,
-                    spread: None,
-                    endpoint: None,
+                    endpoint: Some(endpoint),
                     cause,
                     verdict: Verdict::Retry,
                 };
@@ -775,12 +786,15 @@ impl Lifecycle {
         self.newest = ConnId(self.newest.0.saturating_add(1));
         let deadline = cx.now.after(cx.policy.open_within);
         let attempt = Connection::opening(self.newest, endpoint, session, deadline);
-        match (&mut self.state, cx.policy.rotate) {
-            (State::Up { rotation, .. }, Some(terms)) => rotation.begun(attempt, &terms, cx.now),
-            (state, _) => *state = State::Up { current: attempt, rotation: Rotation::NONE },
+        if let State::Up { rotation, .. } = &mut self.state {
+            rotation.begun(attempt, cx);
+            self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        } else {
+            self.state = State::Up { current: attempt, rotation: Rotation::NONE };
+            // Nothing else comes before the report.
+            self.pending.0 = Pending::REPORT | Pending::TIMER;
         }
-        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        self.wake_at = self.wake_at.min(deadline);
         count(&mut cx.stats.attempts);
         Some((self.newest, endpoint, session))
     }
@@ -820,9 +834,6 @@ impl Lifecycle {
             // The only place, besides `Start`, where failures are forgotten (P8).
             self.failures.forget();
             self.outage.spent = Nanos::ZERO;
-        }
-        if ended.was_ready && ended.endpoint.is_some() {
-            self.failures.negotiated(ended.spread);
         }
         self.learn_session(cx, ended, failed && !rejected);
         let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
@@ -878,7 +889,9 @@ impl Lifecycle {
                 }
             }
         }
-        if self.is_suspended(cx.policy) { Cadence::Suspended } else { Cadence::Ladder }
+        let suspension = cx.policy.suspend;
+        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
+        if self.suspended { Cadence::Suspended } else { Cadence::Ladder }
     }
 
     /// The server asked for patience: never shortened, not even by `Stop` and `Start` (P9).
@@ -929,7 +942,6 @@ impl Lifecycle {
         self.drop_side(why);
         let State::Up { current, .. } = &self.state else { return };
         let (id, endpoint) = (current.id, current.endpoint);
-        self.failures.negotiated(current.spread);
         self.enter(cx, State::Closing(Closing { id, endpoint, why, deadline: None, then }));
         self.pending.0 |= Pending::HEAD;
     }
@@ -957,10 +969,6 @@ impl Lifecycle {
 
     fn is_outage_over(&self, policy: &Policy) -> bool {
         policy.give_up.outage.is_some_and(|outage| self.outage.spent >= outage)
-    }
-
-    fn is_suspended(&self, policy: &Policy) -> bool {
-        policy.suspend.is_some_and(|suspension| self.outage.spent >= suspension.after)
     }
 
     /// Applies one due deadline. False if there was none.
@@ -998,9 +1006,10 @@ impl Lifecycle {
                 if closing.deadline.is_none_or(|deadline| cx.now < deadline) {
                     return false;
                 }
-                let (id, why, then) = (closing.id, closing.why, closing.then);
+                let (id, why) = (closing.id, closing.why);
+                let (endpoint, then) = (closing.endpoint, closing.then);
                 self.abort(id, why);
-                self.closed_gracefully(cx, then);
+                self.closed_gracefully(cx, endpoint, then);
                 true
             }
         }

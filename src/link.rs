@@ -308,7 +308,7 @@ fn settle(
     lifecycle.fire_due(cx);
     // Serving a degraded connection may begin to close it.
     loop {
-        subscriptions.steer(slots, lifecycle.speaks_on());
+        subscriptions.steer(slots, lifecycle.speakers().current);
         subscriptions.fire_due(&mut desk(slots, cx));
         lifecycle.serve(cx, subscriptions.counts());
         if !lifecycle.take_moved() {

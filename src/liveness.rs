@@ -2,7 +2,7 @@
 
 use crate::policy::{FirstPing, Heartbeat, Pings};
 use crate::seed::Jitter;
-use crate::time::{Instant, Nanos};
+use crate::time::{Instant, Millis, Nanos};
 
 /// One connection's proof of life. A byte costs two stores and no timer: what is due is worked out
 /// from `last_byte` when the timer fires.
@@ -12,8 +12,12 @@ pub(crate) struct Liveness {
     last_byte: Instant,
     /// When the last ping was handed out; at first when the connection opened.
     last_ping: Instant,
-    /// How long until the next ping: `ping_after`, or the draw for the first.
+    /// How long until the next ping: the period, or the draw for the first.
     ping_after: Nanos,
+    /// `ping_after` of the policy, or what was negotiated in its place.
+    period: Nanos,
+    /// A ping was handed out before.
+    pinged: bool,
     /// A ping is to be handed out.
     owed: bool,
     /// A ping is out and no byte has come since.
@@ -42,14 +46,33 @@ pub(crate) enum Due {
 impl Liveness {
     /// The liveness of a connection that opened at `now`.
     pub(crate) fn new(heartbeat: Option<&Heartbeat>, now: Instant, jitter: &mut Jitter) -> Self {
-        let ping_after = match heartbeat {
-            None => Nanos(u64::MAX),
-            Some(heartbeat) => match heartbeat.first {
-                FirstPing::Fixed => heartbeat.ping_after,
-                FirstPing::Jittered => Nanos(jitter.uniform(0, heartbeat.ping_after.0)),
-            },
-        };
-        Self { last_byte: now, last_ping: now, ping_after, owed: false, probe: None }
+        let period = heartbeat.map_or(Nanos(u64::MAX), |heartbeat| heartbeat.ping_after);
+        let ping_after = heartbeat.map_or(period, |terms| first_ping(terms, period, jitter));
+        Self {
+            last_byte: now,
+            last_ping: now,
+            ping_after,
+            period,
+            pinged: false,
+            owed: false,
+            probe: None,
+        }
+    }
+
+    /// The server wants to hear a heartbeat so often: takes the place of `ping_after`, clamped to
+    /// [1 s, `longest`]; zero means none.
+    pub(crate) fn agree(
+        &mut self,
+        terms: &Heartbeat,
+        every: Millis,
+        longest: Nanos,
+        jitter: &mut Jitter,
+    ) {
+        let none = every == Millis::ZERO;
+        let clamped = every.nanos().min(longest).max(Nanos::from_millis(1_000));
+        self.period = if none { Nanos(u64::MAX) } else { clamped };
+        let draws = !self.pinged && !none;
+        self.ping_after = if draws { first_ping(terms, clamped, jitter) } else { self.period };
     }
 
     /// Bytes arrived. This is the message path.
@@ -76,7 +99,8 @@ impl Liveness {
     pub(crate) fn pinged(&mut self, heartbeat: &Heartbeat, now: Instant) {
         self.owed = false;
         self.last_ping = now;
-        self.ping_after = heartbeat.ping_after;
+        self.ping_after = self.period;
+        self.pinged = true;
         let dead_at = now.after(heartbeat.dead_after);
         match &mut self.probe {
             None => self.probe = Some(Probe { dead_at, second_chance: false }),
@@ -126,5 +150,12 @@ impl Liveness {
             self.owed = true;
         }
         Due::Alive
+    }
+}
+
+fn first_ping(terms: &Heartbeat, period: Nanos, jitter: &mut Jitter) -> Nanos {
+    match terms.first {
+        FirstPing::Fixed => period,
+        FirstPing::Jittered => Nanos(jitter.uniform(0, period.0)),
     }
 }

@@ -26,9 +26,13 @@ impl Sessions {
         if self.kept { Session::Resume } else { Session::Fresh }
     }
 
-    /// A connection is ready, and the server keeps its session or does not.
-    pub(crate) const fn established(&mut self, resumable: bool) {
+    /// A connection is ready, and the server keeps its session or does not. What was said of an
+    /// older session is forgotten with it.
+    pub(crate) const fn established(&mut self, resumable: bool, session: Session) {
         self.kept = resumable;
+        if matches!(session, Session::Fresh) {
+            self.failures = 0;
+        }
     }
 
     pub(crate) const fn forget(&mut self) {

@@ -41,6 +41,10 @@ pub struct Stats {
     pub credentials_failures: u64,
     /// Attempts that ended because the server could not resume the session.
     pub sessions_lost: u64,
+    /// Connections that a successor took over from.
+    pub rotations: u64,
+    /// Successors that failed or stalled.
+    pub rotations_failed: u64,
     /// Connections given up to move to another one, break before make.
     pub moves: u64,
     /// Connections given up because a key was given up for now.
@@ -101,6 +105,8 @@ impl Stats {
         network_losses: 0,
         credentials_failures: 0,
         sessions_lost: 0,
+        rotations: 0,
+        rotations_failed: 0,
         moves: 0,
         degraded_reconnects: 0,
         stale_events: 0,

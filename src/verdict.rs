@@ -93,7 +93,7 @@ impl Rule {
         Self { facts: Range::Http(first, last), verdict }
     }
 
-    const fn matches(self, fact: Fact) -> bool {
+    pub(crate) const fn matches(self, fact: Fact) -> bool {
         match (self.facts, fact) {
             (Range::Code(first, last), Fact::Code(number))
             | (Range::Http(first, last), Fact::Http(number)) => first <= number && number <= last,

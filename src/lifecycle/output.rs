@@ -1,8 +1,9 @@
 //! What the driver is told: the difference between what is and what it was told before.
 
 use super::{Context, Lifecycle, Pending, State};
-use crate::action::{Action, How, Session, Why};
-use crate::id::{ConnId, Endpoint};
+use crate::action::{Action, How, Why};
+use crate::connection::Connection;
+use crate::id::ConnId;
 use crate::policy::Policy;
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -55,7 +56,7 @@ impl Lifecycle {
         self.pending.0 & Pending::HEAD != 0
     }
 
-    /// Close, Open, Ping.
+    /// Close, Open, RefreshCredentials, Ping.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         if !self.is_head_pending() {
             return None;
@@ -63,10 +64,10 @@ impl Lifecycle {
         let action = self
             .poll_close(cx)
             .or_else(|| {
-                // semantics: owner
-                let (endpoint, session) = (Endpoint(0), Session::Fresh);
-                self.open(cx).map(|conn| Action::Open { conn, endpoint, session })
+                let opened = self.open(cx);
+                opened.map(|(conn, endpoint, session)| Action::Open { conn, endpoint, session })
             })
+            .or_else(|| self.ask(cx).map(|ticket| Action::RefreshCredentials { ticket }))
             .or_else(|| self.poll_ping(cx));
         if action.is_none() {
             self.pending.0 &= !Pending::HEAD;
@@ -75,7 +76,7 @@ impl Lifecycle {
     }
 
     fn poll_close(&mut self, cx: &Context<'_>) -> Option<Action> {
-        if let Some((conn, why)) = self.owed.abort.take() {
+        if let Some((conn, why)) = self.owed.aborts.iter_mut().find_map(Option::take) {
             return Some(Action::Close { conn, how: How::Abort, why });
         }
         if let State::Closing(closing) = &mut self.state {
@@ -87,28 +88,37 @@ impl Lifecycle {
                 return Some(Action::Close { conn, how: How::Graceful, why });
             }
         }
+        if let Some(conn) = self.leave(cx) {
+            return Some(Action::Close { conn, how: How::Graceful, why: Why::Moved });
+        }
         self.poll_stale_close()
     }
 
     fn poll_stale_close(&mut self) -> Option<Action> {
-        let (first, last) = self.owed.stale?;
-        let held = self.held().map_or(0, ConnId::get);
-        let next = if first == held { first.saturating_add(1) } else { first };
-        self.owed.stale = (next < last).then_some((next.saturating_add(1), last));
-        let conn = ConnId(next);
-        (next <= last).then_some(Action::Close { conn, how: How::Abort, why: Why::Stale })
+        loop {
+            let (first, last) = self.owed.stale?;
+            self.owed.stale = (first < last).then_some((first.saturating_add(1), last));
+            // Two at most are held.
+            if !self.is_held(ConnId(first)) {
+                let (conn, how) = (ConnId(first), How::Abort);
+                return Some(Action::Close { conn, how, why: Why::Stale });
+            }
+        }
     }
 
     fn poll_ping(&mut self, cx: &Context<'_>) -> Option<Action> {
         let heartbeat = cx.policy.heartbeat.as_ref()?;
-        let State::Up(connection) = &mut self.state else { return None };
+        let State::Up { current, rotation } = &mut self.state else { return None };
+        let owes = |it: &mut Connection| it.liveness().is_some_and(|it| it.is_ping_owed());
+        let connection = [Some(current), rotation.successor_mut()]
+            .into_iter()
+            .flatten()
+            .find_map(|connection| owes(connection).then_some(connection))?;
         let conn = connection.id;
         let liveness = connection.liveness()?;
-        if !liveness.is_ping_owed() {
-            return None;
-        }
         liveness.pinged(heartbeat, cx.now);
         self.wake_at = self.wake_at.min(liveness.deadline(Some(heartbeat)));
+        self.pending.0 |= Pending::TIMER;
         Some(Action::Ping { conn })
     }
 

@@ -1,9 +1,10 @@
 //! Credentials: asked for before an attempt that needs them, and renewed beside a ready connection.
 
-use super::{Cause, Context, Ended, Halted, Lifecycle, Pending, State};
+use super::{Context, Ended, Lifecycle, Pending, State};
 use crate::backoff::side_draw;
 use crate::id::Ticket;
 use crate::policy::Policy;
+use crate::status::{Cause, Halted};
 use crate::time::{Instant, Millis};
 use crate::verdict::Verdict;
 use crate::wait::Turn;
@@ -14,13 +15,13 @@ impl Lifecycle {
         if self.is_blocked() {
             return None;
         }
-        let turn = match &mut self.state {
-            State::Waiting(wait) => &mut wait.turn,
-            State::Up { rotation, .. } => &mut rotation.turn,
+        let (turn, renews) = match &mut self.state {
+            State::Waiting(wait) => (&mut wait.turn, false),
+            State::Up { current, rotation } => (&mut rotation.turn, current.is_ready()),
             State::Idle | State::Closing(_) | State::Halted(_) => return None,
         };
         let for_attempt = *turn == Turn::Refreshing { asked: false };
-        if !for_attempt && !self.credentials.is_renewal_owed() {
+        if !for_attempt && !(renews && self.credentials.is_renewal_owed()) {
             return None;
         }
         if for_attempt {
@@ -109,7 +110,8 @@ impl Lifecycle {
             self.refresh_failed(cx, false);
             return true;
         }
-        let due = !self.is_blocked() && cx.now >= self.credentials.renewal_due(&cx.policy.credentials);
+        let due =
+            !self.is_blocked() && cx.now >= self.credentials.renewal_due(&cx.policy.credentials);
         if due {
             self.credentials.owe_renewal();
             self.pending.0 |= Pending::HEAD;

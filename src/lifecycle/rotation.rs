@@ -14,12 +14,12 @@
 //! successor is the link's attempt: there is never a third connection (P4). Without a `rotate` in the
 //! policy a move is break before make: a graceful close, then the next attempt.
 
-use super::{Closing, Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
+use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
 use crate::action::Why;
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Service, Stage};
 use crate::id::{ConnId, Endpoint};
-use crate::policy::{Policy, Rotation as Terms};
+use crate::policy::Policy;
 use crate::seed::Jitter;
 use crate::stats::count;
 use crate::status::{Cause, Continuity};
@@ -71,10 +71,10 @@ impl Rotation {
     };
 
     /// A successor is dialled.
-    pub(super) fn begun(&mut self, connection: Connection, terms: &Terms, now: Instant) {
+    pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
         self.turn = Turn::Waiting;
         self.refreshed = false;
-        self.side = Side::Successor { connection, stalls_at: now.after(terms.overlap) };
+        self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
@@ -99,6 +99,12 @@ impl Rotation {
             Side::Leaving { id, endpoint, .. } => Some((*id, *endpoint)),
         }
     }
+}
+
+/// When a successor that makes progress now has stalled. `overlap` bounds the time without progress,
+/// not the whole rotation: a paced replay takes its time.
+fn stalls_at(cx: &Context<'_>) -> Instant {
+    cx.policy.rotate.map_or(Instant::MAX, |terms| cx.now.after(terms.overlap))
 }
 
 /// When a connection that is ready now is to be replaced.
@@ -276,11 +282,10 @@ impl Lifecycle {
 impl Lifecycle {
     /// The successor opened, is ready, or was answered on.
     pub(crate) fn progressed(&mut self, cx: &Context<'_>, conn: ConnId) {
-        let Some(terms) = cx.policy.rotate else { return };
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if let Side::Successor { connection, stalls_at } = &mut rotation.side {
+        if let Side::Successor { connection, stalls_at: at } = &mut rotation.side {
             if connection.id == conn {
-                *stalls_at = cx.now.after(terms.overlap);
+                *at = stalls_at(cx);
             }
         }
     }
@@ -363,14 +368,11 @@ impl Lifecycle {
 
     /// Again, on a ladder of its own.
     fn rotate_later(&mut self, cx: &mut Context<'_>) {
-        let State::Up { current, rotation } = &mut self.state else { return };
+        let State::Up { rotation, .. } = &mut self.state else { return };
         rotation.failures = rotation.failures.saturating_add(1);
         rotation.refreshed = false;
         let delay = side_draw(&cx.policy.retry, rotation.failures, &mut self.jitter);
         rotation.not_before = cx.now.after(delay);
-        if let Stage::Ready { rotate_at, .. } = &mut current.stage {
-            *rotate_at = cx.now.min(*rotate_at);
-        }
         self.changed(cx.policy);
     }
 

@@ -2,12 +2,12 @@
 
 use core::num::NonZeroU32;
 
-use super::{Lifecycle, State};
-use crate::connection::{Service, Stage};
-use crate::id::ConnId;
+use super::{Lifecycle, Speakers, State};
+use crate::connection::{Connection, Service, Stage};
+use crate::id::{ConnId, Endpoint};
 use crate::status::{Phase, Status, WaitsFor};
 use crate::time::Instant;
-use crate::wait::Wait;
+use crate::wait::{Turn, Wait};
 
 /// Getters.
 impl Lifecycle {
@@ -22,8 +22,9 @@ impl Lifecycle {
     pub const fn phase(&self) -> Phase {
         match &self.state {
             State::Idle => Phase::Idle,
+            State::Waiting(wait) if self.is_refreshing(wait) => Phase::Refreshing,
             State::Waiting(_) => Phase::Waiting,
-            State::Up(connection) => match &connection.stage {
+            State::Up { current, .. } => match &current.stage {
                 Stage::Opening { .. } => Phase::Opening,
                 Stage::Greeting { .. } => Phase::Greeting,
                 Stage::Ready { service: Service::Restoring, .. } => Phase::Restoring,
@@ -43,27 +44,38 @@ impl Lifecycle {
         match &self.state {
             State::Idle => {}
             State::Waiting(wait) => {
-                let waits_for = self.waits_for(wait);
-                status.waits_for = Some(waits_for);
-                status.until = match waits_for {
-                    WaitsFor::Pause | WaitsFor::Network => None,
-                    WaitsFor::Backoff
-                    | WaitsFor::Floor
-                    | WaitsFor::Limit
-                    | WaitsFor::SessionLimit => Some(wait.due()),
-                };
                 (status.attempt, status.cause) = (self.attempt(), self.cause);
+                status.suspended = self.suspended;
+                if phase == Phase::Waiting {
+                    (status.waits_for, status.until) = self.awaited(wait);
+                }
             }
-            State::Up(connection) if connection.is_ready() => {
+            State::Up { current, rotation } if current.is_ready() => {
                 status.continuity = Some(self.continuity);
+                status.rotating = rotation.successor().is_some();
             }
-            State::Up(_) => (status.attempt, status.cause) = (self.attempt(), self.cause),
+            State::Up { .. } => {
+                (status.attempt, status.cause) = (self.attempt(), self.cause);
+                status.suspended = self.suspended;
+            }
             State::Closing(_) => status.cause = self.cause,
             State::Halted(halted) => {
                 (status.halted, status.cause) = (Some(*halted), self.cause);
             }
         }
         status
+    }
+
+    /// What a wait is for, and until when; never known where it hangs on an event.
+    fn awaited(&self, wait: &Wait) -> (Option<WaitsFor>, Option<Instant>) {
+        let waits_for = self.waits_for(wait);
+        let until = match waits_for {
+            WaitsFor::Pause | WaitsFor::Network => None,
+            WaitsFor::Backoff | WaitsFor::Floor | WaitsFor::Limit | WaitsFor::SessionLimit => {
+                Some(wait.due())
+            }
+        };
+        (Some(waits_for), until)
     }
 
     pub(super) fn attempt(&self) -> Option<NonZeroU32> {
@@ -85,24 +97,49 @@ impl Lifecycle {
         self.paused || self.offline
     }
 
-    /// The connection that may still act.
-    pub(super) const fn held(&self) -> Option<ConnId> {
+    /// Whether credentials are being fetched for the attempt, or about to be.
+    const fn is_refreshing(&self, wait: &Wait) -> bool {
+        match wait.turn {
+            Turn::Refreshing { asked } => asked || !self.is_blocked(),
+            Turn::Waiting | Turn::Open => false,
+        }
+    }
+
+    /// How far the current connection's subscriptions are, if it is ready.
+    pub(super) const fn service(&self) -> Option<Service> {
+        let State::Up { current, .. } = &self.state else { return None };
+        match &current.stage {
+            Stage::Ready { service, .. } => Some(*service),
+            Stage::Opening { .. } | Stage::Greeting { .. } => None,
+        }
+    }
+
+    /// Whether `conn` is the one that the link is on, rather than what lies beside it.
+    pub(super) fn is_current(&self, conn: ConnId) -> bool {
+        matches!(&self.state, State::Up { current, .. } if current.id == conn)
+    }
+
+    /// Whether `conn` may still act.
+    pub(super) fn is_held(&self, conn: ConnId) -> bool {
+        self.endpoint_of(conn).is_some()
+    }
+
+    /// The endpoint of `conn`, if it may still act.
+    pub(super) fn endpoint_of(&self, conn: ConnId) -> Option<Endpoint> {
         match &self.state {
-            State::Up(connection) => Some(connection.id),
-            State::Closing(closing) => Some(closing.id),
+            State::Up { current, .. } if current.id == conn => Some(current.endpoint),
+            State::Up { rotation, .. } => {
+                rotation.beside().filter(|(id, _)| *id == conn).map(|(_, endpoint)| endpoint)
+            }
+            State::Closing(closing) => (closing.id == conn).then_some(closing.endpoint),
             State::Idle | State::Waiting(_) | State::Halted(_) => None,
         }
     }
 
-    /// The connection on which subscriptions may be spoken.
-    pub(crate) const fn speaks_on(&self) -> Option<ConnId> {
-        match &self.state {
-            State::Up(connection) if connection.is_ready() => Some(connection.id),
-            State::Up(_)
-            | State::Idle
-            | State::Waiting(_)
-            | State::Closing(_)
-            | State::Halted(_) => None,
-        }
+    /// The connections on which subscriptions may be spoken.
+    pub(crate) fn speakers(&self) -> Speakers {
+        let State::Up { current, rotation } = &self.state else { return Speakers::default() };
+        let speaks = |it: &Connection| it.is_ready().then_some(it.id);
+        Speakers { current: speaks(current), successor: rotation.successor().and_then(speaks) }
     }
 }

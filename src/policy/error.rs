@@ -241,7 +241,7 @@ impl PolicyError {
 
     const fn endpoints(&mut self, endpoints: &Endpoints) {
         let count = endpoints.count;
-        self.add(count == 0 || count > ENDPOINTS_MAX, Problem::EndpointCount);
+        self.add(count == 0 || count as usize > ENDPOINTS_MAX, Problem::EndpointCount);
         let (shortest, longest) = (endpoints.quarantine_shortest, endpoints.quarantine_longest);
         self.rise(shortest, longest, Problem::Quarantine);
         self.span(endpoints.prefer_first_after, Problem::PreferFirstAfter);

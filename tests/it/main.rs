@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod cursor;
+mod outbox;
 mod policy;
 mod promises;
 mod sizes;

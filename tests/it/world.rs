@@ -19,7 +19,7 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn seeds(default: u64) -> core::ops::Range<u64> {
+pub(crate) fn seeds(default: u64) -> core::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("REDIAL_SEED") {
         Some(seed) => seed..seed + 1,

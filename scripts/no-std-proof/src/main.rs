@@ -5,8 +5,12 @@
 #![no_main]
 
 use core::hint::black_box;
+use core::time::Duration;
 
-use redial::{Action, Closure, Event, Instant, Link, Policy, Seed, Slot, SubKey};
+use redial::{
+    Action, Closure, Cursor, Event, Instant, Link, Outbox, OutboxSlot, Overflow, Policy, Seed,
+    Slot, SubKey,
+};
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -23,6 +27,12 @@ extern "C" fn _start() -> ! {
         Link::with_storage(black_box(Policy::new()), Seed::from_u64(1), [Slot::EMPTY; 4]);
     let events: [Event; 3] =
         [Event::Subscribe { key: SubKey::new(black_box(2)) }, Event::Start, Event::TimerFired];
+    let mut outbox = Outbox::with_storage(
+        black_box(Duration::from_secs(1)),
+        black_box(Overflow::DropOldest),
+        [const { OutboxSlot::EMPTY }; 4],
+    );
+    let mut cursor = Cursor::new();
     let mut now = Instant::ZERO;
     loop {
         for event in events {
@@ -35,6 +45,33 @@ extern "C" fn _start() -> ! {
                 }
             }
             now = link.deadline().unwrap_or(now);
+            exchange(&mut outbox, &mut cursor, now, &link);
         }
+    }
+}
+
+/// Every call of the two helpers beside the link.
+fn exchange(
+    outbox: &mut Outbox<u64, [OutboxSlot<u64>; 4]>,
+    cursor: &mut Cursor,
+    now: Instant,
+    link: &Link<[Slot; 4]>,
+) {
+    let _ = black_box(outbox.push(now, black_box(1)));
+    let _ = black_box(outbox.push_replacing(now, 2, |queued| *queued == black_box(2)));
+    black_box(outbox.poll_expired(now));
+    if let Some((id, item)) = outbox.peek(now, black_box(link.phase())) {
+        black_box(item);
+        black_box(outbox.sent(id));
+    }
+    black_box(outbox.next_expiry());
+    let _ = black_box(outbox.replace_storage([const { OutboxSlot::EMPTY }; 4]));
+    black_box(outbox.take_back());
+    let seq = cursor.widen(black_box(3), black_box(16));
+    let _ = black_box(cursor.observe(black_box(0), seq));
+    cursor.caught_up(black_box(0), black_box(4));
+    black_box(cursor.is_complete());
+    for missing in cursor.missing() {
+        black_box(missing.count());
     }
 }
