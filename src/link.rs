@@ -156,7 +156,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
             settle(lifecycle, subscriptions, slots, &mut cx);
         } else {
-            lifecycle.speech_changed(subscriptions.wake_at());
+            let may_speak = subscriptions.may_speak(&cx.policy.subscriptions);
+            lifecycle.speech_changed(may_speak, subscriptions.wake_at());
         }
         Ok(())
     }
@@ -186,7 +187,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         if lifecycle.is_speech_pending() {
             let action = subscriptions.poll(&mut desk(storage.as_mut(), &mut cx));
             lifecycle.wake_by(subscriptions.wake_at());
-            if action.is_none() || !subscriptions.is_window_open(&policy.subscriptions) {
+            if action.is_none() || !subscriptions.may_speak(&policy.subscriptions) {
                 lifecycle.speech_drained();
             }
             if action.is_some() {

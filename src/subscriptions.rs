@@ -143,9 +143,17 @@ impl Subscriptions {
         self.era = self.era.wrapping_add(1);
     }
 
-    /// Whether another request would fit into the window.
+    /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
+    /// out to need no word.
     #[inline]
-    pub(crate) fn is_window_open(&self, terms: &Terms) -> bool {
+    pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
+        let [_, parting, again, ..] = &self.lists;
+        let anything = self.cursor != NOWHERE || !parting.is_empty() || !again.is_empty();
+        (anything || self.ripe) && self.is_window_open(terms)
+    }
+
+    #[inline]
+    fn is_window_open(&self, terms: &Terms) -> bool {
         self.counts.in_flight < u32::from(terms.window)
     }
 

@@ -127,9 +127,11 @@ impl Lifecycle {
     }
 
     /// Nothing but the subscriptions changed: only speech and timer may differ.
-    pub(crate) fn speech_changed(&mut self, speech_at: Instant) {
+    pub(crate) fn speech_changed(&mut self, may_speak: bool, speech_at: Instant) {
         self.wake_by(speech_at);
-        self.pending.0 |= Pending::SPEECH;
+        if may_speak {
+            self.pending.0 |= Pending::SPEECH;
+        }
     }
 
     /// Report, timer.
