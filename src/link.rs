@@ -2,12 +2,12 @@
 
 use crate::action::Action;
 use crate::event::{Event, Misuse};
-use crate::id::{ConnId, SubKey};
+use crate::id::{ConnId, Request, SubKey};
 use crate::lifecycle::{Context, Lifecycle};
 use crate::policy::Policy;
 use crate::seed::Seed;
 use crate::slot::Slot;
-use crate::stats::Stats;
+use crate::stats::{Stats, count};
 use crate::status::{Phase, Status};
 use crate::subscriptions::{Counts, Desk, Subscriptions};
 use crate::time::Instant;
@@ -104,7 +104,27 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 return Ok(());
             }
         }
+        if let Event::Acked { conn, request } = event {
+            if self.acked(now, conn, request) {
+                return Ok(());
+            }
+        }
         self.handle_slowly(now, event)
+    }
+
+    #[inline(never)]
+    fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
+        let Self { policy, lifecycle, subscriptions, storage, .. } = self;
+        let slots = storage.as_mut();
+        let plain = subscriptions.is_plain_ack(slots, &policy.subscriptions, request);
+        if !plain || !lifecycle.received(now, conn) {
+            return false;
+        }
+        subscriptions.acked(slots, &policy.subscriptions, request.key);
+        if subscriptions.may_speak(&policy.subscriptions) {
+            lifecycle.speech_follows();
+        }
+        true
     }
 
     #[inline(never)]
@@ -123,12 +143,20 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             Event::Resync { key } => subscriptions.resync(slots, key, &cx.policy.subscriptions),
             Event::Acked { conn, request } => {
                 if lifecycle.heard(&mut cx, conn) {
-                    subscriptions.acked(&mut desk(slots, &mut cx), conn, request);
+                    if subscriptions.awaits(slots, conn, request) {
+                        subscriptions.acked(slots, &cx.policy.subscriptions, request.key);
+                    } else {
+                        cx.stats.stale();
+                    }
                 }
             }
             Event::Refused { conn, request, refusal } => {
                 if lifecycle.heard(&mut cx, conn) {
-                    subscriptions.refused(&mut desk(slots, &mut cx), conn, request, refusal);
+                    if subscriptions.awaits(slots, conn, request) {
+                    subscriptions.refused(&mut desk(slots, &mut cx), request.key, refusal);
+                    } else {
+                        cx.stats.stale();
+                    }
                 }
             }
             Event::Start
@@ -156,8 +184,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
             settle(lifecycle, subscriptions, slots, &mut cx);
         } else {
-            let may_speak = subscriptions.may_speak(&cx.policy.subscriptions);
-            lifecycle.speech_changed(may_speak, subscriptions.wake_at());
+            lifecycle.wake_by(subscriptions.wake_at());
+            lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
         }
         Ok(())
     }
@@ -179,20 +207,41 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
 
     #[inline(never)]
     fn poll_pending(&mut self, now: Instant) -> Option<Action> {
+        let Self { policy, lifecycle, subscriptions, storage, .. } = self;
+        let (slots, terms) = (storage.as_mut(), &policy.subscriptions);
+        let now = lifecycle.advance(now);
+        if !lifecycle.is_speech_next() || !subscriptions.is_replaying(slots, terms) {
+            return self.poll_slowly(now);
+        }
+        let action = subscriptions.replay(slots, terms, now);
+        self.spoken();
+        action
+    }
+
+    #[inline(always)]
+    fn spoken(&mut self) {
+        let Self { policy, stats, lifecycle, subscriptions, .. } = self;
+        count(&mut stats.requests);
+        if !subscriptions.may_speak(&policy.subscriptions) {
+            lifecycle.speech_drained();
+        }
+    }
+
+    #[inline(never)]
+    fn poll_slowly(&mut self, now: Instant) -> Option<Action> {
         let Self { policy, stats, lifecycle, subscriptions, storage } = self;
         let mut cx = lifecycle.poll_context(policy, stats, now);
         if let Some(action) = lifecycle.poll_head(&mut cx) {
             return Some(action);
         }
-        if lifecycle.is_speech_pending() {
-            let action = subscriptions.poll(&mut desk(storage.as_mut(), &mut cx));
+        if lifecycle.is_speech_next() {
+            let action = subscriptions.poll(storage.as_mut(), &policy.subscriptions, cx.now);
             lifecycle.wake_by(subscriptions.wake_at());
-            if action.is_none() || !subscriptions.may_speak(&policy.subscriptions) {
-                lifecycle.speech_drained();
-            }
             if action.is_some() {
+                self.spoken();
                 return action;
             }
+            lifecycle.speech_drained();
         }
         lifecycle.poll_tail()
     }
@@ -310,7 +359,8 @@ fn settle(
             break;
         }
     }
-    lifecycle.speech_changed(subscriptions.wake_at());
+    lifecycle.wake_by(subscriptions.wake_at());
+    lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
 }
 
 fn desk<'a>(slots: &'a mut [Slot], cx: &'a mut Context<'_>) -> Desk<'a> {

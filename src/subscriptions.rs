@@ -23,7 +23,7 @@ use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, Slot, get, queue, wish};
+use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish};
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
 
@@ -71,9 +71,7 @@ pub(crate) struct Subscriptions {
     wake_at: Instant,
 }
 
-/// A key's ladder has at most eight doubling steps above its shortest delay.
-pub(crate) const RETRY_STEPS: usize = 9;
-const LISTS: usize = ListId::RETRY.0 as usize + RETRY_STEPS;
+const LISTS: usize = ListId::AGAIN.0 as usize + 1;
 
 /// What an answer speaks for.
 struct Answered {
@@ -127,8 +125,8 @@ impl Subscriptions {
     }
 
     fn lose(&mut self, slots: &mut [Slot]) {
-        let list_count = usize::from(ListId::RETRY.0);
-        self.lists.iter_mut().take(list_count).for_each(|list| *list = List::EMPTY);
+        let [.., in_flight, parting, again] = &mut self.lists;
+        (*in_flight, *parting, *again) = (List::EMPTY, List::EMPTY, List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         self.cursor = NOWHERE;
         (self.paced, self.ripe) = (false, false);
@@ -147,14 +145,8 @@ impl Subscriptions {
     /// out to need no word.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
-        let [_, parting, again, ..] = &self.lists;
-        let anything = self.cursor != NOWHERE || !parting.is_empty() || !again.is_empty();
-        (anything || self.ripe) && self.is_window_open(terms)
-    }
-
-    #[inline]
-    fn is_window_open(&self, terms: &Terms) -> bool {
-        self.counts.in_flight < u32::from(terms.window)
+        let window_open = self.counts.in_flight < u32::from(terms.window);
+        window_open && (self.cursor != NOWHERE || self.queued() != NOWHERE || self.ripe)
     }
 
     pub(crate) const fn conn(&self) -> Option<ConnId> {
@@ -267,59 +259,76 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
+    /// Whether this answers the last request of its key on the connection that is spoken on. What
+    /// answers another is stale (P6).
+    #[inline(always)]
+    fn is_awaited(&self, slot: &Slot, request: Request) -> bool {
+        // The low half decides: a key's older request would have to be 2^32 requests old.
+        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        last && slot.era == self.era
+    }
+
+    /// Whether this is the ack of a key that is in flight to be subscribed and still to be held,
+    /// so that nothing is left to say about it.
+    #[inline(always)]
+    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
+        self.counts.pending > 1 && self.number >= request.number && get(slots, request.key.0).is_some_and(|slot| {
+                slot.asked == Asked::Subscribe
+                && self.is_awaited(slot, request)
+                && slot.list == ListId::IN_FLIGHT
+                && slot.is_wanted()
+                && !slot.marks.has(Marks::RESYNC)
+            && !is_given_up(slot, terms) 
+        })
+    }
+
     /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
-    /// known. `None`, and counted, unless it answers the last request of its key on the present
-    /// connection (P6).
+    /// known. `None`, and counted, unless it is awaited.
+    #[inline(always)]
     fn answered(
         &mut self,
-        desk: &mut Desk<'_>,
-        conn: ConnId,
-        request: Request,
+        slots: &mut [Slot], terms: &Terms,
+        key: u32,
     ) -> Option<Answered> {
-        let key = request.key.0;
-        let slot = get(desk.slots, key).filter(|slot| {
-            // The low half decides: a key's older request would have to be 2^32 requests old.
-            let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
-            last && slot.era == self.era && self.conn == Some(conn)
-        });
-        let Some(slot) = slot else {
-            desk.stats.stale();
-            return None;
-        };
-        let terms = &desk.policy.subscriptions;
+        let slot = get(slots, key)?;
         let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         let count = self.count_of(is_given_up(slot, terms));
-        *count = count.saturating_sub(1);
+        *count = count.wrapping_sub(1);
         if slot.list == ListId::IN_FLIGHT {
-            self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
+            self.counts.in_flight = self.counts.in_flight.wrapping_sub(1);
         }
         slot.asked = Asked::Nothing;
         slot.tries = 0;
         slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(desk.slots, key);
+        self.take(slots, key);
         Some(answered)
     }
 
-    pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
-        let Some(answered) = self.answered(desk, conn, request) else { return };
+    #[inline]
+    pub(crate) fn awaits(&self, slots: &mut [Slot], conn: ConnId, request: Request) -> bool {
+        self.conn == Some(conn) && get(slots, request.key.0).is_some_and(|slot| self.is_awaited(slot, request))
+    }
+
+    #[inline(always)]
+    pub(crate) fn acked(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
+        let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
             Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
             Asked::Subscribe => Known::Held,
             Asked::Unsubscribe | Asked::Nothing => Known::Absent,
         };
-        self.conclude(desk, request.key.0, known);
+        self.conclude(slots, terms, key.0, known);
     }
 
     pub(crate) fn refused(
         &mut self,
         desk: &mut Desk<'_>,
-        conn: ConnId,
-        request: Request,
+        key: SubKey,
         refusal: Refusal,
     ) {
-        let Some(answered) = self.answered(desk, conn, request) else { return };
-        let key = request.key.0;
+        let key = key.0;
+        let Some(answered) = self.answered(desk.slots, &desk.policy.subscriptions, key) else { return };
         // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
         let speaks_for_wish =
             answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
@@ -339,20 +348,21 @@ impl Subscriptions {
                 }
             }
         }
-        self.conclude(desk, key, Known::Absent);
+        self.conclude(desk.slots, &desk.policy.subscriptions, key, Known::Absent);
     }
 
     /// What is known decides what is said next.
-    fn conclude(&mut self, desk: &mut Desk<'_>, key: u32, known: Known) {
-        let Some(slot) = get(desk.slots, key) else { return };
+    #[inline(always)]
+    fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
+        let Some(slot) = get(slots, key) else { return };
         slot.known = known;
         if to_say(slot) == Asked::Nothing {
             return;
         }
         if slot.list == ListId::NONE {
-            self.queue_up(desk.slots, key);
+            self.queue_up(slots, key);
         }
-        self.weigh(desk.slots, key, &desk.policy.subscriptions);
+        self.weigh(slots, key, terms);
     }
 
     /// Applies the deadlines that are due, and works out the next. Bounded by the window.
@@ -368,7 +378,7 @@ impl Subscriptions {
     }
 
     fn overdue(&self, slots: &mut [Slot], terms: &Terms, now: Instant) -> Option<u32> {
-        let [in_flight, ..] = &self.lists;
+        let [.., in_flight, _, _] = &self.lists;
         let slot = get(slots, in_flight.first)?;
         (slot.at.after(terms.ack_within) <= now).then_some(in_flight.first)
     }
@@ -398,7 +408,7 @@ impl Subscriptions {
     /// Works out the next deadline. What is due already waits for the window or the pace, not for
     /// time (P2).
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        let [in_flight, ..] = &self.lists;
+        let [.., in_flight, _, _] = &self.lists;
         let oldest = get(slots, in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
         if let (Some(pace), true) = (terms.pace, self.paced) {
@@ -406,7 +416,7 @@ impl Subscriptions {
             next = if release > now { next.min(release) } else { next };
         }
         self.ripe = false;
-        for list in self.lists.iter().skip(usize::from(ListId::RETRY.0)) {
+        for list in self.lists.iter().take(RETRY_STEPS) {
             match get(slots, list.first) {
                 Some(slot) if slot.at > now => next = next.min(slot.at),
                 Some(_) => self.ripe = true,
@@ -427,47 +437,116 @@ impl Subscriptions {
         slot.rounds = rounds(asked, wait);
         slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
-        self.push(desk.slots, key, ListId(ListId::RETRY.0.saturating_add(step)));
+        self.push(desk.slots, key, ListId(step));
     }
 }
 
 /// What is said, and when.
 impl Subscriptions {
-    /// The next request, if window and pace admit one (P5).
-    pub(crate) fn poll(&mut self, desk: &mut Desk<'_>) -> Option<Action> {
-        let conn = self.conn?;
-        let terms = &desk.policy.subscriptions;
-        if !self.is_window_open(terms) {
-            return None;
+    /// Whether the next request is the replay's, and nothing has to be found out before it is said.
+    #[inline(always)]
+    pub(crate) fn is_replaying(&self, slots: &mut [Slot], terms: &Terms) -> bool {
+        let [.., in_flight, _, _] = &self.lists;
+        !self.ripe
+            && self.queued() == NOWHERE
+            && !in_flight.is_empty()
+            && terms.pace.is_none()
+            && get(slots, self.cursor).is_some_and(|slot| slot.era != self.era && !slot.list.is_retry() && slot.is_wanted() && !slot.is_refused())
+    }
+
+    /// Says the key at the cursor.
+    #[inline(always)]
+    pub(crate) fn replay(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<Action> {
+        let (conn, key) = (self.conn?, self.cursor);
+        let slot = get(slots, key)?;
+        slot.renew(self.era);
+        slot.marks.set(Marks::PASSED);
+        self.cursor = slot.wish.next();
+        self.say(slots, terms, now, conn, key, Asked::Subscribe)
+    }
+
+    /// The next request, if the pace admits one.
+    pub(crate) fn poll(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<Action> {
+        if self.ripe {
+            self.release_retries(slots, terms, now);
         }
-        if self.ripe || desk.now >= self.wake_at {
-            self.release_retries(desk.slots, terms, desk.now);
+        let queued = self.queued();
+        if queued == NOWHERE {
+            self.seek(slots);
         }
-        self.paced = false;
-        let key = self.next_to_say(desk.slots)?;
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
-            if desk.now < release {
-                self.paced = true;
+            self.paced = now < release && self.may_speak(terms);
+            if now < release {
+            	if self.paced {
                 self.wake_at = self.wake_at.min(release);
+                }
                 return None;
             }
-            self.pace.charge(pace, desk.now);
+            self.pace.charge(pace, now);
         }
-        self.say(desk, conn, key)
+        if queued == NOWHERE {
+            return self.replay(slots, terms, now);
+        }
+        let (conn, asked) = (self.conn?, to_say(get(slots, queued)?));
+        self.take(slots, queued);
+        self.say(slots, terms, now, conn, queued, asked)
+    }
+
+    /// Moves the cursor to the next key that the replay says.
+    fn seek(&mut self, slots: &mut [Slot]) {
+        while self.cursor != NOWHERE {
+            self.renew(slots, self.cursor);
+            let Some(slot) = get(slots, self.cursor) else { return };
+            if self.is_replayed(slot) {
+                return;
+            }
+            slot.marks.set(Marks::PASSED);
+            self.cursor = slot.wish.next();
+        }
+    }
+
+    /// The first key of the queues.
+    #[inline]
+    const fn queued(&self) -> u32 {
+        let [.., parting, again] = &self.lists;
+        if parting.is_empty() { again.first } else { parting.first }
+    }
+
+    /// Whether the replay says this key. What another era knew of it is void; its place in a retry
+    /// list is not for the replay to judge.
+    #[inline(always)]
+    fn is_replayed(&self, slot: &Slot) -> bool {
+        let free = if slot.era == self.era {
+            slot.list == ListId::NONE && slot.known != Known::Held
+        } else {
+            !slot.list.is_retry()
+        };
+        free && slot.is_wanted() && !slot.is_refused()
     }
 
     /// Moves the keys whose retry is due to the queues.
+    #[inline(never)]
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         for step in 0..RETRY_STEPS {
-            let list = ListId::RETRY.0.saturating_add(step as u8);
-            while let Some(key) = self.first_due(slots, ListId(list), now) {
+            let list = ListId(step as u8);
+            while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
                 if slot.rounds > 0 {
                     slot.rounds = slot.rounds.saturating_sub(1);
                     slot.at = now.after(terms.retry_longest);
                     self.take(slots, key);
-                    self.push(slots, key, ListId(list));
+                    self.push(slots, key, list);
                     continue;
                 }
                 slot.marks.clear(Marks::ASKED_TO_WAIT);
@@ -484,46 +563,32 @@ impl Subscriptions {
         get(slots, first).filter(|slot| slot.at <= now).map(|_| first)
     }
 
-    fn next_to_say(&mut self, slots: &mut [Slot]) -> Option<u32> {
-        let [_, parting, again, ..] = &self.lists;
-        for list in [parting, again] {
-            if !list.is_empty() {
-                return Some(list.first);
-            }
-        }
-        while self.cursor != NOWHERE {
-            let key = self.cursor;
-            self.renew(slots, key);
-            let slot = get(slots, key)?;
-            if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
-                return Some(key);
-            }
-            slot.marks.set(Marks::PASSED);
-            self.cursor = slot.wish.next();
-        }
-        None
-    }
-
-    fn say(&mut self, desk: &mut Desk<'_>, conn: ConnId, key: u32) -> Option<Action> {
-        self.take(desk.slots, key);
-        let slot = get(desk.slots, key)?;
-        if self.cursor == key {
-            self.cursor = slot.wish.next();
-        }
-        self.number = self.number.saturating_add(1);
-        count(&mut desk.stats.requests);
-        let asked = to_say(slot);
+    /// Puts a key that is in no list in flight.
+    #[inline(always)]
+    fn say(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+        conn: ConnId,
+        key: u32,
+        asked: Asked,
+    ) -> Option<Action> {
+        let slot = get(slots, key)?;
+        self.number = self.number.wrapping_add(1);
         slot.asked = asked;
         // Until the answer comes, the peer may hold it or not.
         slot.known = Known::Maybe;
         slot.number = self.number as u32;
-        slot.at = desk.now;
+        slot.at = now;
         slot.marks.clear(Marks::OVERTAKEN);
-        slot.marks.set(Marks::PASSED);
-        self.push(desk.slots, key, ListId::IN_FLIGHT);
-        self.counts.in_flight = self.counts.in_flight.saturating_add(1);
-        let answer_by = desk.now.after(desk.policy.subscriptions.ack_within);
-        self.wake_at = self.wake_at.min(answer_by);
+        // The oldest request decides; a younger one waits longer.
+        let [.., in_flight, _, _] = &self.lists;
+        if in_flight.is_empty() {
+            self.wake_at = self.wake_at.min(now.after(terms.ack_within));
+        }
+        self.push(slots, key, ListId::IN_FLIGHT);
+        self.counts.in_flight = self.counts.in_flight.wrapping_add(1);
         let request = Request { key: SubKey(key), number: self.number };
         match asked {
             Asked::Subscribe => Some(Action::Subscribe { conn, request }),
@@ -537,16 +602,16 @@ impl Subscriptions {
 impl Subscriptions {
     /// Brings a slot up to the present era. A retry that another connection's silence caused is
     /// void; one that the server asked for is not.
+    #[inline]
     fn renew(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {
             return;
         }
-        if slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT) {
+        let void = slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT);
+        slot.renew(self.era);
+        if void {
             self.take(slots, key);
-        }
-        if let Some(slot) = get(slots, key) {
-            slot.renew(self.era);
         }
     }
 
