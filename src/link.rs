@@ -112,16 +112,18 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.handle_slowly(now, event)
     }
 
+    /// The answer path: the ack of a key, among others, on the ready connection while nothing is
+    /// due. What [`Self::handle_slowly`] does with it, less what it finds nothing to do for.
     #[inline(never)]
     fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
-        let slots = storage.as_mut();
-        let plain = subscriptions.is_plain_ack(slots, &policy.subscriptions, request);
-        if !plain || !lifecycle.received(now, conn) {
+        let (slots, terms) = (storage.as_mut(), &policy.subscriptions);
+        if !subscriptions.is_plain_ack(slots, terms, request) || !lifecycle.received(now, conn) {
             return false;
         }
-        subscriptions.acked(slots, &policy.subscriptions, request.key);
-        if subscriptions.may_speak(&policy.subscriptions) {
+        debug_assert!(subscriptions.conn() == Some(conn), "what is ready is spoken on");
+        subscriptions.grant(slots, terms, request.key);
+        if subscriptions.may_speak(terms) {
             lifecycle.speech_follows();
         }
         true
@@ -143,20 +145,12 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             Event::Resync { key } => subscriptions.resync(slots, key, &cx.policy.subscriptions),
             Event::Acked { conn, request } => {
                 if lifecycle.heard(&mut cx, conn) {
-                    if subscriptions.awaits(slots, conn, request) {
-                        subscriptions.acked(slots, &cx.policy.subscriptions, request.key);
-                    } else {
-                        cx.stats.stale();
-                    }
+                    subscriptions.acked(&mut desk(slots, &mut cx), conn, request);
                 }
             }
             Event::Refused { conn, request, refusal } => {
                 if lifecycle.heard(&mut cx, conn) {
-                    if subscriptions.awaits(slots, conn, request) {
-                    subscriptions.refused(&mut desk(slots, &mut cx), request.key, refusal);
-                    } else {
-                        cx.stats.stale();
-                    }
+                    subscriptions.refused(&mut desk(slots, &mut cx), conn, request, refusal);
                 }
             }
             Event::Start
@@ -205,26 +199,19 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.poll_pending(now)
     }
 
+    /// The replay path: one key after the other, as a drain finds them after a reconnect.
     #[inline(never)]
     fn poll_pending(&mut self, now: Instant) -> Option<Action> {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
-        let (slots, terms) = (storage.as_mut(), &policy.subscriptions);
         let now = lifecycle.advance(now);
-        if !lifecycle.is_speech_next() || !subscriptions.is_replaying(slots, terms) {
-            return self.poll_slowly(now);
+        if lifecycle.is_speech_next() {
+            let action = subscriptions.replay(storage.as_mut(), &policy.subscriptions, now);
+            if action.is_some() {
+                self.spoken();
+                return action;
+            }
         }
-        let action = subscriptions.replay(slots, terms, now);
-        self.spoken();
-        action
-    }
-
-    #[inline(always)]
-    fn spoken(&mut self) {
-        let Self { policy, stats, lifecycle, subscriptions, .. } = self;
-        count(&mut stats.requests);
-        if !subscriptions.may_speak(&policy.subscriptions) {
-            lifecycle.speech_drained();
-        }
+        self.poll_slowly(now)
     }
 
     #[inline(never)]
@@ -244,6 +231,15 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             lifecycle.speech_drained();
         }
         lifecycle.poll_tail()
+    }
+
+    /// A request was handed out.
+    #[inline(always)]
+    fn spoken(&mut self) {
+        count(&mut self.stats.requests);
+        if !self.subscriptions.may_speak(&self.policy.subscriptions) {
+            self.lifecycle.speech_drained();
+        }
     }
 
     /// When [`Event::TimerFired`] is due at the latest; `None` while nothing but an event can change

@@ -83,18 +83,13 @@ impl Marks {
 /// A key's ladder has at most eight doubling steps above its shortest delay.
 pub(crate) const RETRY_STEPS: usize = 9;
 
-/// Which list a slot's `queue` links belong to. First come the retry lists: one for each step of a
-/// key's ladder. All entries of one wait equally long, so that each list is in order of time by
-/// itself.
+/// Which list a slot's `queue` links belong to: a retry list by its step, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ListId(pub(crate) u8);
 
 impl ListId {
-    /// Requests in flight, oldest first.
     pub(crate) const IN_FLIGHT: Self = Self(RETRY_STEPS as u8);
-    /// Keys to be unsubscribed.
     pub(crate) const PARTING: Self = Self(Self::IN_FLIGHT.0 + 1);
-    /// Keys to be subscribed again out of turn.
     pub(crate) const AGAIN: Self = Self(Self::IN_FLIGHT.0 + 2);
     pub(crate) const NONE: Self = Self(u8::MAX);
 

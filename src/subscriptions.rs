@@ -23,7 +23,9 @@ use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish};
+use crate::slot::{
+    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish,
+};
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
 
@@ -58,7 +60,15 @@ pub(crate) struct Subscriptions {
     wanted: List,
     /// The next wanted key that the replay comes to.
     cursor: u32,
-    lists: [List; LISTS],
+    /// Requests in flight, oldest first.
+    in_flight: List,
+    /// Keys to be unsubscribed.
+    parting: List,
+    /// Keys to be subscribed again out of turn.
+    again: List,
+    /// One list for each step of a key's ladder. All entries of one wait equally long, so that each
+    /// list is in order of time by itself.
+    retries: [List; RETRY_STEPS],
     counts: Counts,
     /// The number of the last request on this connection.
     number: u64,
@@ -70,8 +80,6 @@ pub(crate) struct Subscriptions {
     /// A lower bound of the earliest deadline.
     wake_at: Instant,
 }
-
-const LISTS: usize = ListId::AGAIN.0 as usize + 1;
 
 /// What an answer speaks for.
 struct Answered {
@@ -97,7 +105,10 @@ impl Subscriptions {
             sweep: 0,
             wanted: List::EMPTY,
             cursor: NOWHERE,
-            lists: [List::EMPTY; LISTS],
+            in_flight: List::EMPTY,
+            parting: List::EMPTY,
+            again: List::EMPTY,
+            retries: [List::EMPTY; RETRY_STEPS],
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
@@ -125,8 +136,7 @@ impl Subscriptions {
     }
 
     fn lose(&mut self, slots: &mut [Slot]) {
-        let [.., in_flight, parting, again] = &mut self.lists;
-        (*in_flight, *parting, *again) = (List::EMPTY, List::EMPTY, List::EMPTY);
+        (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         self.cursor = NOWHERE;
         (self.paced, self.ripe) = (false, false);
@@ -190,7 +200,7 @@ impl Subscriptions {
             self.forget_place(slots, key);
         }
         self.wanted.push_back(slots, key, wish);
-        self.counts.wanted = self.counts.wanted.saturating_add(1);
+        more(&mut self.counts.wanted);
         if self.conn.is_some() && self.cursor == NOWHERE {
             self.cursor = key;
         }
@@ -206,7 +216,7 @@ impl Subscriptions {
         }
         self.unweigh(slot, terms);
         if slot.is_refused() {
-            self.counts.refused = self.counts.refused.saturating_sub(1);
+            less(&mut self.counts.refused);
         }
         slot.marks.clear(Marks::WANTED);
         slot.marks.clear(Marks::REFUSED);
@@ -219,7 +229,7 @@ impl Subscriptions {
         }
         let in_flight = slot.list == ListId::IN_FLIGHT;
         self.wanted.remove(slots, key, wish);
-        self.counts.wanted = self.counts.wanted.saturating_sub(1);
+        less(&mut self.counts.wanted);
         if !in_flight {
             self.forget_place(slots, key);
             self.queue_up(slots, key);
@@ -251,7 +261,7 @@ impl Subscriptions {
         }
         self.unweigh(slot, terms);
         slot.marks.clear(Marks::REFUSED);
-        self.counts.refused = self.counts.refused.saturating_sub(1);
+        less(&mut self.counts.refused);
         self.queue_up(slots, key);
         self.weigh(slots, key, terms);
     }
@@ -259,59 +269,31 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Whether this answers the last request of its key on the connection that is spoken on. What
-    /// answers another is stale (P6).
-    #[inline(always)]
-    fn is_awaited(&self, slot: &Slot, request: Request) -> bool {
-        // The low half decides: a key's older request would have to be 2^32 requests old.
-        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
-        last && slot.era == self.era
-    }
-
-    /// Whether this is the ack of a key that is in flight to be subscribed and still to be held,
-    /// so that nothing is left to say about it.
+    /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
+    /// left to say about it, and the connection is as far as before, for other keys are pending.
+    /// The caller has found that the answer came on the connection that is spoken on.
     #[inline(always)]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
-        self.counts.pending > 1 && self.number >= request.number && get(slots, request.key.0).is_some_and(|slot| {
-                slot.asked == Asked::Subscribe
-                && self.is_awaited(slot, request)
-                && slot.list == ListId::IN_FLIGHT
-                && slot.is_wanted()
-                && !slot.marks.has(Marks::RESYNC)
-            && !is_given_up(slot, terms) 
-        })
+        self.counts.pending > 1
+            && get(slots, request.key.0).is_some_and(|slot| {
+                slot.list == ListId::IN_FLIGHT
+                    && slot.asked == Asked::Subscribe
+                    && self.is_last_request(slot, request.number)
+                    && slot.is_wanted()
+                    && !slot.marks.has(Marks::RESYNC)
+                    && !is_given_up(slot, terms)
+            })
     }
 
-    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
-    /// known. `None`, and counted, unless it is awaited.
-    #[inline(always)]
-    fn answered(
-        &mut self,
-        slots: &mut [Slot], terms: &Terms,
-        key: u32,
-    ) -> Option<Answered> {
-        let slot = get(slots, key)?;
-        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
-        // What is unanswered is open.
-        let count = self.count_of(is_given_up(slot, terms));
-        *count = count.wrapping_sub(1);
-        if slot.list == ListId::IN_FLIGHT {
-            self.counts.in_flight = self.counts.in_flight.wrapping_sub(1);
+    pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
+        if self.awaits(desk, conn, request) {
+            self.grant(desk.slots, &desk.policy.subscriptions, request.key);
         }
-        slot.asked = Asked::Nothing;
-        slot.tries = 0;
-        slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(slots, key);
-        Some(answered)
     }
 
-    #[inline]
-    pub(crate) fn awaits(&self, slots: &mut [Slot], conn: ConnId, request: Request) -> bool {
-        self.conn == Some(conn) && get(slots, request.key.0).is_some_and(|slot| self.is_awaited(slot, request))
-    }
-
+    /// The last request of this key was accepted.
     #[inline(always)]
-    pub(crate) fn acked(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
+    pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
             Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
@@ -324,11 +306,15 @@ impl Subscriptions {
     pub(crate) fn refused(
         &mut self,
         desk: &mut Desk<'_>,
-        key: SubKey,
+        conn: ConnId,
+        request: Request,
         refusal: Refusal,
     ) {
-        let key = key.0;
-        let Some(answered) = self.answered(desk.slots, &desk.policy.subscriptions, key) else { return };
+        if !self.awaits(desk, conn, request) {
+            return;
+        }
+        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
+        let Some(answered) = self.answered(desk.slots, terms, key) else { return };
         // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
         let speaks_for_wish =
             answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
@@ -338,7 +324,7 @@ impl Subscriptions {
                 Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
                 Refusal::Final => {
                     slot.marks.set(Marks::REFUSED);
-                    self.counts.refused = self.counts.refused.saturating_add(1);
+                    more(&mut self.counts.refused);
                 }
                 Refusal::Retry(delay) => {
                     slot.tries = answered.tries.saturating_add(1);
@@ -348,7 +334,47 @@ impl Subscriptions {
                 }
             }
         }
-        self.conclude(desk.slots, &desk.policy.subscriptions, key, Known::Absent);
+        self.conclude(desk.slots, terms, key, Known::Absent);
+    }
+
+    /// Whether this answers the last request of its key on the present connection; counted as stale
+    /// if it does not (P6).
+    fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
+        let awaited = self.conn == Some(conn)
+            && get(desk.slots, request.key.0)
+                .is_some_and(|slot| self.is_last_request(slot, request.number));
+        if !awaited {
+            desk.stats.stale();
+        }
+        awaited
+    }
+
+    /// Whether the key's last request has this number, and no answer yet. A slot keeps the low half
+    /// of a number; the whole one is the last that ends so.
+    #[inline(always)]
+    fn is_last_request(&self, slot: &Slot, number: u64) -> bool {
+        let age = (self.number as u32).wrapping_sub(slot.number);
+        slot.asked != Asked::Nothing
+            && slot.era == self.era
+            && number == self.number.wrapping_sub(u64::from(age))
+    }
+
+    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
+    /// known.
+    #[inline(always)]
+    fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
+        let slot = get(slots, key)?;
+        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
+        // What is unanswered is open.
+        less(self.count_of(is_given_up(slot, terms)));
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+        }
+        slot.asked = Asked::Nothing;
+        slot.tries = 0;
+        slot.marks.clear(Marks::OF_A_REQUEST);
+        self.take(slots, key);
+        Some(answered)
     }
 
     /// What is known decides what is said next.
@@ -378,9 +404,8 @@ impl Subscriptions {
     }
 
     fn overdue(&self, slots: &mut [Slot], terms: &Terms, now: Instant) -> Option<u32> {
-        let [.., in_flight, _, _] = &self.lists;
-        let slot = get(slots, in_flight.first)?;
-        (slot.at.after(terms.ack_within) <= now).then_some(in_flight.first)
+        let slot = get(slots, self.in_flight.first)?;
+        (slot.at.after(terms.ack_within) <= now).then_some(self.in_flight.first)
     }
 
     /// No answer came in time: the peer may hold the key or not. The answer may still come.
@@ -389,7 +414,7 @@ impl Subscriptions {
         count(&mut desk.stats.request_timeouts);
         let Some(slot) = get(desk.slots, key) else { return };
         self.unweigh(slot, terms);
-        self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
+        less(&mut self.counts.in_flight);
         slot.marks.clear(Marks::RESYNC);
         let asked_for_wish = slot.is_wanted() == (slot.asked == Asked::Subscribe);
         let tries = slot.tries;
@@ -408,15 +433,14 @@ impl Subscriptions {
     /// Works out the next deadline. What is due already waits for the window or the pace, not for
     /// time (P2).
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        let [.., in_flight, _, _] = &self.lists;
-        let oldest = get(slots, in_flight.first);
+        let oldest = get(slots, self.in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
         if let (Some(pace), true) = (terms.pace, self.paced) {
             let release = self.pace.release(pace);
             next = if release > now { next.min(release) } else { next };
         }
         self.ripe = false;
-        for list in self.lists.iter().take(RETRY_STEPS) {
+        for list in &self.retries {
             match get(slots, list.first) {
                 Some(slot) if slot.at > now => next = next.min(slot.at),
                 Some(_) => self.ripe = true,
@@ -443,18 +467,9 @@ impl Subscriptions {
 
 /// What is said, and when.
 impl Subscriptions {
-    /// Whether the next request is the replay's, and nothing has to be found out before it is said.
-    #[inline(always)]
-    pub(crate) fn is_replaying(&self, slots: &mut [Slot], terms: &Terms) -> bool {
-        let [.., in_flight, _, _] = &self.lists;
-        !self.ripe
-            && self.queued() == NOWHERE
-            && !in_flight.is_empty()
-            && terms.pace.is_none()
-            && get(slots, self.cursor).is_some_and(|slot| slot.era != self.era && !slot.list.is_retry() && slot.is_wanted() && !slot.is_refused())
-    }
-
-    /// Says the key at the cursor.
+    /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
+    /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
+    /// otherwise, and nothing has changed.
     #[inline(always)]
     pub(crate) fn replay(
         &mut self,
@@ -463,14 +478,20 @@ impl Subscriptions {
         now: Instant,
     ) -> Option<Action> {
         let (conn, key) = (self.conn?, self.cursor);
+        let as_it_stands = terms.pace.is_none() && !self.in_flight.is_empty();
+        if self.ripe || self.queued() != NOWHERE || !as_it_stands {
+            return None;
+        }
         let slot = get(slots, key)?;
+        let is_void = slot.era != self.era && !slot.list.is_retry();
+        if !is_void || !slot.is_wanted() || slot.is_refused() {
+            return None;
+        }
         slot.renew(self.era);
-        slot.marks.set(Marks::PASSED);
-        self.cursor = slot.wish.next();
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 
-    /// The next request, if the pace admits one.
+    /// The next request, if the pace admits one (P5).
     pub(crate) fn poll(
         &mut self,
         slots: &mut [Slot],
@@ -480,59 +501,82 @@ impl Subscriptions {
         if self.ripe {
             self.release_retries(slots, terms, now);
         }
-        let queued = self.queued();
-        if queued == NOWHERE {
-            self.seek(slots);
-        }
+        let (conn, key) = (self.conn?, self.next_to_say(slots));
+        self.paced = false;
+        let asked = to_say(get(slots, key)?);
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
-            self.paced = now < release && self.may_speak(terms);
             if now < release {
-            	if self.paced {
+                self.paced = true;
                 self.wake_at = self.wake_at.min(release);
-                }
                 return None;
             }
             self.pace.charge(pace, now);
         }
-        if queued == NOWHERE {
-            return self.replay(slots, terms, now);
-        }
-        let (conn, asked) = (self.conn?, to_say(get(slots, queued)?));
-        self.take(slots, queued);
-        self.say(slots, terms, now, conn, queued, asked)
-    }
-
-    /// Moves the cursor to the next key that the replay says.
-    fn seek(&mut self, slots: &mut [Slot]) {
-        while self.cursor != NOWHERE {
-            self.renew(slots, self.cursor);
-            let Some(slot) = get(slots, self.cursor) else { return };
-            if self.is_replayed(slot) {
-                return;
-            }
-            slot.marks.set(Marks::PASSED);
-            self.cursor = slot.wish.next();
-        }
+        self.take(slots, key);
+        self.say(slots, terms, now, conn, key, asked)
     }
 
     /// The first key of the queues.
     #[inline]
     const fn queued(&self) -> u32 {
-        let [.., parting, again] = &self.lists;
-        if parting.is_empty() { again.first } else { parting.first }
+        if self.parting.is_empty() { self.again.first } else { self.parting.first }
     }
 
-    /// Whether the replay says this key. What another era knew of it is void; its place in a retry
-    /// list is not for the replay to judge.
+    /// The first key of the queues, or else the next one of the replay, and the cursor at it.
+    fn next_to_say(&mut self, slots: &mut [Slot]) -> u32 {
+        if self.queued() != NOWHERE {
+            return self.queued();
+        }
+        while self.cursor != NOWHERE {
+            self.renew(slots, self.cursor);
+            let Some(slot) = get(slots, self.cursor) else { break };
+            if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
+                break;
+            }
+            slot.marks.set(Marks::PASSED);
+            self.cursor = slot.wish.next();
+        }
+        self.cursor
+    }
+
+    /// Puts a key that is in no list in flight.
     #[inline(always)]
-    fn is_replayed(&self, slot: &Slot) -> bool {
-        let free = if slot.era == self.era {
-            slot.list == ListId::NONE && slot.known != Known::Held
-        } else {
-            !slot.list.is_retry()
-        };
-        free && slot.is_wanted() && !slot.is_refused()
+    fn say(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+        conn: ConnId,
+        key: u32,
+        asked: Asked,
+    ) -> Option<Action> {
+        debug_assert!(self.counts.in_flight < u32::from(terms.window), "P5: the window admits");
+        let slot = get(slots, key)?;
+        if self.cursor == key {
+            self.cursor = slot.wish.next();
+        }
+        // 2^64 requests do not fit into the life of a connection.
+        self.number = self.number.wrapping_add(1);
+        slot.asked = asked;
+        // Until the answer comes, the peer may hold it or not.
+        slot.known = Known::Maybe;
+        slot.number = self.number as u32;
+        slot.at = now;
+        slot.marks.clear(Marks::OVERTAKEN);
+        slot.marks.set(Marks::PASSED);
+        // The oldest request decides when to wake.
+        if self.in_flight.is_empty() {
+            self.wake_at = self.wake_at.min(now.after(terms.ack_within));
+        }
+        self.push(slots, key, ListId::IN_FLIGHT);
+        more(&mut self.counts.in_flight);
+        let request = Request { key: SubKey(key), number: self.number };
+        match asked {
+            Asked::Subscribe => Some(Action::Subscribe { conn, request }),
+            Asked::Unsubscribe => Some(Action::Unsubscribe { conn, request }),
+            Asked::Nothing => None,
+        }
     }
 
     /// Moves the keys whose retry is due to the queues.
@@ -559,42 +603,8 @@ impl Subscriptions {
     }
 
     fn first_due(&self, slots: &mut [Slot], list: ListId, now: Instant) -> Option<u32> {
-        let first = self.lists.get(usize::from(list.0))?.first;
+        let first = self.retries.get(usize::from(list.0))?.first;
         get(slots, first).filter(|slot| slot.at <= now).map(|_| first)
-    }
-
-    /// Puts a key that is in no list in flight.
-    #[inline(always)]
-    fn say(
-        &mut self,
-        slots: &mut [Slot],
-        terms: &Terms,
-        now: Instant,
-        conn: ConnId,
-        key: u32,
-        asked: Asked,
-    ) -> Option<Action> {
-        let slot = get(slots, key)?;
-        self.number = self.number.wrapping_add(1);
-        slot.asked = asked;
-        // Until the answer comes, the peer may hold it or not.
-        slot.known = Known::Maybe;
-        slot.number = self.number as u32;
-        slot.at = now;
-        slot.marks.clear(Marks::OVERTAKEN);
-        // The oldest request decides; a younger one waits longer.
-        let [.., in_flight, _, _] = &self.lists;
-        if in_flight.is_empty() {
-            self.wake_at = self.wake_at.min(now.after(terms.ack_within));
-        }
-        self.push(slots, key, ListId::IN_FLIGHT);
-        self.counts.in_flight = self.counts.in_flight.wrapping_add(1);
-        let request = Request { key: SubKey(key), number: self.number };
-        match asked {
-            Asked::Subscribe => Some(Action::Subscribe { conn, request }),
-            Asked::Unsubscribe => Some(Action::Unsubscribe { conn, request }),
-            Asked::Nothing => None,
-        }
     }
 }
 
@@ -636,9 +646,18 @@ impl Subscriptions {
         }
     }
 
-    #[inline]
+    fn list(&mut self, id: ListId) -> Option<&mut List> {
+        match id {
+            ListId::IN_FLIGHT => Some(&mut self.in_flight),
+            ListId::PARTING => Some(&mut self.parting),
+            ListId::AGAIN => Some(&mut self.again),
+            ListId(step) => self.retries.get_mut(usize::from(step)),
+        }
+    }
+
+    #[inline(always)]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
-        if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
+        if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
         }
         if let Some(slot) = get(slots, key) {
@@ -646,11 +665,11 @@ impl Subscriptions {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);
-        if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
+        if let Some(list) = self.list(id) {
             list.remove(slots, key, queue);
         }
     }
@@ -658,8 +677,7 @@ impl Subscriptions {
     /// Takes a key out of the counts before it changes.
     fn unweigh(&mut self, slot: &Slot, terms: &Terms) {
         if self.conn.is_some() && is_open(slot) {
-            let count = self.count_of(is_given_up(slot, terms));
-            *count = count.saturating_sub(1);
+            less(self.count_of(is_given_up(slot, terms)));
         }
     }
 
@@ -667,8 +685,7 @@ impl Subscriptions {
     fn weigh(&mut self, slots: &mut [Slot], key: u32, terms: &Terms) {
         let Some(slot) = get(slots, key) else { return };
         if self.conn.is_some() && is_open(slot) {
-            let count = self.count_of(is_given_up(slot, terms));
-            *count = count.saturating_add(1);
+            more(self.count_of(is_given_up(slot, terms)));
         }
     }
 
@@ -684,6 +701,18 @@ const fn to_say(slot: &Slot) -> Asked {
         Known::Maybe | Known::Held if !slot.is_wanted() => Asked::Unsubscribe,
         Known::Absent | Known::Maybe | Known::Held => Asked::Nothing,
     }
+}
+
+/// One slot more. `u32` counts them all, and saturating would take four instructions in place of
+/// one.
+const fn more(count: &mut u32) {
+    *count = count.wrapping_add(1);
+}
+
+/// One slot less, of those that were counted.
+const fn less(count: &mut u32) {
+    debug_assert!(*count > 0, "it was counted");
+    *count = count.wrapping_sub(1);
 }
 
 /// Whether anything is to be said or unanswered.
