@@ -1034,6 +1034,7 @@ impl Lifecycle {
     }
 
     /// Whether these counts change how far the current connection is.
+    #[inline]
     pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
         self.service().is_some_and(|service| service.next(counts) != service)
     }

@@ -2,12 +2,12 @@
 
 use crate::action::Action;
 use crate::event::{Event, Misuse};
-use crate::id::{ConnId, SubKey};
+use crate::id::{ConnId, Request, SubKey};
 use crate::lifecycle::{Context, Lifecycle};
 use crate::policy::Policy;
 use crate::seed::Seed;
 use crate::slot::Slot;
-use crate::stats::Stats;
+use crate::stats::{Stats, count};
 use crate::status::{Phase, Status};
 use crate::subscriptions::{Counts, Desk, Subscriptions};
 use crate::time::Instant;
@@ -104,7 +104,29 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 return Ok(());
             }
         }
+        if let Event::Acked { conn, request } = event {
+            if self.acked(now, conn, request) {
+                return Ok(());
+            }
+        }
         self.handle_slowly(now, event)
+    }
+
+    /// The answer path: the ack of a key, among others, on the ready connection while nothing is
+    /// due. What [`Self::handle_slowly`] does with it, less what it finds nothing to do for.
+    #[inline(never)]
+    fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
+        let Self { policy, lifecycle, subscriptions, storage, .. } = self;
+        let (slots, terms) = (storage.as_mut(), &policy.subscriptions);
+        if !subscriptions.is_plain_ack(slots, terms, request) || !lifecycle.received(now, conn) {
+            return false;
+        }
+        debug_assert!(subscriptions.conn() == Some(conn), "what is ready is spoken on");
+        subscriptions.grant(slots, terms, request.key);
+        if subscriptions.may_speak(terms) {
+            lifecycle.speech_follows();
+        }
+        true
     }
 
     #[inline(never)]
@@ -162,7 +184,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
             settle(lifecycle, subscriptions, slots, &mut cx);
         } else {
-            lifecycle.speech_changed(subscriptions.wake_at());
+            lifecycle.wake_by(subscriptions.wake_at());
+            lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
         }
         Ok(())
     }
@@ -182,24 +205,47 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.poll_pending(now)
     }
 
+    /// The replay path: one key after the other, as a drain finds them after a reconnect.
     #[inline(never)]
     fn poll_pending(&mut self, now: Instant) -> Option<Action> {
+        let Self { policy, lifecycle, subscriptions, storage, .. } = self;
+        let now = lifecycle.advance(now);
+        if lifecycle.is_speech_next() {
+            let action = subscriptions.replay(storage.as_mut(), &policy.subscriptions, now);
+            if action.is_some() {
+                self.spoken();
+                return action;
+            }
+        }
+        self.poll_slowly(now)
+    }
+
+    #[inline(never)]
+    fn poll_slowly(&mut self, now: Instant) -> Option<Action> {
         let Self { policy, stats, lifecycle, subscriptions, storage } = self;
         let mut cx = lifecycle.poll_context(policy, stats, now);
         if let Some(action) = lifecycle.poll_head(&mut cx) {
             return Some(action);
         }
-        if lifecycle.is_speech_pending() {
-            let action = subscriptions.poll(&mut desk(storage.as_mut(), &mut cx));
+        if lifecycle.is_speech_next() {
+            let action = subscriptions.poll(storage.as_mut(), &policy.subscriptions, cx.now);
             lifecycle.wake_by(subscriptions.wake_at());
-            if action.is_none() || !subscriptions.is_window_open(&policy.subscriptions) {
-                lifecycle.speech_drained();
-            }
             if action.is_some() {
+                self.spoken();
                 return action;
             }
+            lifecycle.speech_drained();
         }
         lifecycle.poll_tail()
+    }
+
+    /// A request was handed out.
+    #[inline(always)]
+    fn spoken(&mut self) {
+        count(&mut self.stats.requests);
+        if !self.subscriptions.may_speak(&self.policy.subscriptions) {
+            self.lifecycle.speech_drained();
+        }
     }
 
     /// When [`Event::TimerFired`] is due at the latest; `None` while nothing but an event can change
@@ -315,7 +361,8 @@ fn settle(
             break;
         }
     }
-    lifecycle.speech_changed(subscriptions.wake_at());
+    lifecycle.wake_by(subscriptions.wake_at());
+    lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
 }
 
 fn desk<'a>(slots: &'a mut [Slot], cx: &'a mut Context<'_>) -> Desk<'a> {

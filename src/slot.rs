@@ -80,24 +80,22 @@ impl Marks {
     }
 }
 
-/// Which list a slot's `queue` links belong to.
+/// A key's ladder has at most eight doubling steps above its shortest delay.
+pub(crate) const RETRY_STEPS: usize = 9;
+
+/// Which list a slot's `queue` links belong to: a retry list by its step, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ListId(pub(crate) u8);
 
 impl ListId {
-    /// Requests in flight, oldest first.
-    pub(crate) const IN_FLIGHT: Self = Self(0);
-    /// Keys to be unsubscribed.
-    pub(crate) const PARTING: Self = Self(1);
-    /// Keys to be subscribed again out of turn.
-    pub(crate) const AGAIN: Self = Self(2);
-    /// The first of the retry lists: one for each step of a key's ladder. All entries of one wait
-    /// equally long, so that each list is in order of time by itself.
-    pub(crate) const RETRY: Self = Self(3);
+    pub(crate) const IN_FLIGHT: Self = Self(RETRY_STEPS as u8);
+    pub(crate) const PARTING: Self = Self(Self::IN_FLIGHT.0 + 1);
+    pub(crate) const AGAIN: Self = Self(Self::IN_FLIGHT.0 + 2);
     pub(crate) const NONE: Self = Self(u8::MAX);
 
+    #[inline]
     pub(crate) const fn is_retry(self) -> bool {
-        self.0 >= Self::RETRY.0 && self.0 != Self::NONE.0
+        self.0 < Self::IN_FLIGHT.0
     }
 }
 
@@ -145,10 +143,8 @@ impl Slot {
 
     /// Makes the facts those of `era`: what another connection held says nothing of this one.
     /// A place in a retry list outlives the connection, the other lists do not.
+    #[inline]
     pub(crate) fn renew(&mut self, era: u32) {
-        if self.era == era {
-            return;
-        }
         self.era = era;
         self.known = Known::Absent;
         self.asked = Asked::Nothing;
@@ -209,14 +205,21 @@ impl List {
         self.last = key;
     }
 
-    /// Takes `key`, which is in this list, out of it.
-    #[inline]
+    /// Takes `key`, which is in this list, out of it. What is first is mostly what leaves: the
+    /// next one's `previous` is then not worth a visit, for the first one's is never read.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], key: u32, through: Through) {
         let Some(slot) = get(slots, key) else { return };
         let Links { previous, next } = core::mem::replace(through(slot), Links::NONE);
-        match get(slots, previous) {
-            Some(slot) => through(slot).next = next,
-            None => self.first = next,
+        if key == self.first {
+            self.first = next;
+            if next == NOWHERE {
+                self.last = NOWHERE;
+            }
+            return;
+        }
+        if let Some(slot) = get(slots, previous) {
+            through(slot).next = next;
         }
         match get(slots, next) {
             Some(slot) => through(slot).previous = previous,

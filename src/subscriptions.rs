@@ -23,7 +23,9 @@ use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Known, List, ListId, Marks, NOWHERE, Slot, get, queue, wish};
+use crate::slot::{
+    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish,
+};
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
 
@@ -58,7 +60,15 @@ pub(crate) struct Subscriptions {
     wanted: List,
     /// The next wanted key that the replay comes to.
     cursor: u32,
-    lists: [List; LISTS],
+    /// Requests in flight, oldest first.
+    in_flight: List,
+    /// Keys to be unsubscribed.
+    parting: List,
+    /// Keys to be subscribed again out of turn.
+    again: List,
+    /// One list for each step of a key's ladder. All entries of one wait equally long, so that each
+    /// list is in order of time by itself.
+    retries: [List; RETRY_STEPS],
     counts: Counts,
     /// The number of the last request on this connection.
     number: u64,
@@ -70,10 +80,6 @@ pub(crate) struct Subscriptions {
     /// A lower bound of the earliest deadline.
     wake_at: Instant,
 }
-
-/// A key's ladder has at most eight doubling steps above its shortest delay.
-pub(crate) const RETRY_STEPS: usize = 9;
-const LISTS: usize = ListId::RETRY.0 as usize + RETRY_STEPS;
 
 /// What an answer speaks for.
 struct Answered {
@@ -99,7 +105,10 @@ impl Subscriptions {
             sweep: 0,
             wanted: List::EMPTY,
             cursor: NOWHERE,
-            lists: [List::EMPTY; LISTS],
+            in_flight: List::EMPTY,
+            parting: List::EMPTY,
+            again: List::EMPTY,
+            retries: [List::EMPTY; RETRY_STEPS],
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
@@ -127,8 +136,7 @@ impl Subscriptions {
     }
 
     fn lose(&mut self, slots: &mut [Slot]) {
-        let list_count = usize::from(ListId::RETRY.0);
-        self.lists.iter_mut().take(list_count).for_each(|list| *list = List::EMPTY);
+        (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         self.cursor = NOWHERE;
         (self.paced, self.ripe) = (false, false);
@@ -143,10 +151,12 @@ impl Subscriptions {
         self.era = self.era.wrapping_add(1);
     }
 
-    /// Whether another request would fit into the window.
+    /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
+    /// out to need no word.
     #[inline]
-    pub(crate) fn is_window_open(&self, terms: &Terms) -> bool {
-        self.counts.in_flight < u32::from(terms.window)
+    pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
+        let window_open = self.counts.in_flight < u32::from(terms.window);
+        window_open && (self.cursor != NOWHERE || self.queued() != NOWHERE || self.ripe)
     }
 
     pub(crate) const fn conn(&self) -> Option<ConnId> {
@@ -190,7 +200,7 @@ impl Subscriptions {
             self.forget_place(slots, key);
         }
         self.wanted.push_back(slots, key, wish);
-        self.counts.wanted = self.counts.wanted.saturating_add(1);
+        more(&mut self.counts.wanted);
         if self.conn.is_some() && self.cursor == NOWHERE {
             self.cursor = key;
         }
@@ -206,7 +216,7 @@ impl Subscriptions {
         }
         self.unweigh(slot, terms);
         if slot.is_refused() {
-            self.counts.refused = self.counts.refused.saturating_sub(1);
+            less(&mut self.counts.refused);
         }
         slot.marks.clear(Marks::WANTED);
         slot.marks.clear(Marks::REFUSED);
@@ -219,7 +229,7 @@ impl Subscriptions {
         }
         let in_flight = slot.list == ListId::IN_FLIGHT;
         self.wanted.remove(slots, key, wish);
-        self.counts.wanted = self.counts.wanted.saturating_sub(1);
+        less(&mut self.counts.wanted);
         if !in_flight {
             self.forget_place(slots, key);
             self.queue_up(slots, key);
@@ -251,7 +261,7 @@ impl Subscriptions {
         }
         self.unweigh(slot, terms);
         slot.marks.clear(Marks::REFUSED);
-        self.counts.refused = self.counts.refused.saturating_sub(1);
+        less(&mut self.counts.refused);
         self.queue_up(slots, key);
         self.weigh(slots, key, terms);
     }
@@ -259,48 +269,38 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
-    /// known. `None`, and counted, unless it answers the last request of its key on the present
-    /// connection (P6).
-    fn answered(
-        &mut self,
-        desk: &mut Desk<'_>,
-        conn: ConnId,
-        request: Request,
-    ) -> Option<Answered> {
-        let key = request.key.0;
-        let slot = get(desk.slots, key).filter(|slot| {
-            // The low half decides: a key's older request would have to be 2^32 requests old.
-            let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
-            last && slot.era == self.era && self.conn == Some(conn)
-        });
-        let Some(slot) = slot else {
-            desk.stats.stale();
-            return None;
-        };
-        let terms = &desk.policy.subscriptions;
-        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
-        // What is unanswered is open.
-        let count = self.count_of(is_given_up(slot, terms));
-        *count = count.saturating_sub(1);
-        if slot.list == ListId::IN_FLIGHT {
-            self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
-        }
-        slot.asked = Asked::Nothing;
-        slot.tries = 0;
-        slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(desk.slots, key);
-        Some(answered)
+    /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
+    /// left to say about it, and the connection is as far as before, for other keys are pending.
+    /// The caller has found that the answer came on the connection that is spoken on.
+    #[inline(always)]
+    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
+        self.counts.pending > 1
+            && get(slots, request.key.0).is_some_and(|slot| {
+                slot.list == ListId::IN_FLIGHT
+                    && slot.asked == Asked::Subscribe
+                    && self.is_last_request(slot, request.number)
+                    && slot.is_wanted()
+                    && !slot.marks.has(Marks::RESYNC)
+                    && !is_given_up(slot, terms)
+            })
     }
 
     pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
-        let Some(answered) = self.answered(desk, conn, request) else { return };
+        if self.awaits(desk, conn, request) {
+            self.grant(desk.slots, &desk.policy.subscriptions, request.key);
+        }
+    }
+
+    /// The last request of this key was accepted.
+    #[inline(always)]
+    pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
+        let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
             Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
             Asked::Subscribe => Known::Held,
             Asked::Unsubscribe | Asked::Nothing => Known::Absent,
         };
-        self.conclude(desk, request.key.0, known);
+        self.conclude(slots, terms, key.0, known);
     }
 
     pub(crate) fn refused(
@@ -310,8 +310,11 @@ impl Subscriptions {
         request: Request,
         refusal: Refusal,
     ) {
-        let Some(answered) = self.answered(desk, conn, request) else { return };
-        let key = request.key.0;
+        if !self.awaits(desk, conn, request) {
+            return;
+        }
+        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
+        let Some(answered) = self.answered(desk.slots, terms, key) else { return };
         // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
         let speaks_for_wish =
             answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
@@ -321,7 +324,7 @@ impl Subscriptions {
                 Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
                 Refusal::Final => {
                     slot.marks.set(Marks::REFUSED);
-                    self.counts.refused = self.counts.refused.saturating_add(1);
+                    more(&mut self.counts.refused);
                 }
                 Refusal::Retry(delay) => {
                     slot.tries = answered.tries.saturating_add(1);
@@ -331,20 +334,61 @@ impl Subscriptions {
                 }
             }
         }
-        self.conclude(desk, key, Known::Absent);
+        self.conclude(desk.slots, terms, key, Known::Absent);
+    }
+
+    /// Whether this answers the last request of its key on the present connection; counted as stale
+    /// if it does not (P6).
+    fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
+        let awaited = self.conn == Some(conn)
+            && get(desk.slots, request.key.0)
+                .is_some_and(|slot| self.is_last_request(slot, request.number));
+        if !awaited {
+            desk.stats.stale();
+        }
+        awaited
+    }
+
+    /// Whether the key's last request has this number, and no answer yet. A slot keeps the low half
+    /// of a number; the whole one is the last that ends so.
+    #[inline(always)]
+    fn is_last_request(&self, slot: &Slot, number: u64) -> bool {
+        let age = (self.number as u32).wrapping_sub(slot.number);
+        slot.asked != Asked::Nothing
+            && slot.era == self.era
+            && number == self.number.wrapping_sub(u64::from(age))
+    }
+
+    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
+    /// known.
+    #[inline(always)]
+    fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
+        let slot = get(slots, key)?;
+        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
+        // What is unanswered is open.
+        less(self.count_of(is_given_up(slot, terms)));
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+        }
+        slot.asked = Asked::Nothing;
+        slot.tries = 0;
+        slot.marks.clear(Marks::OF_A_REQUEST);
+        self.take(slots, key);
+        Some(answered)
     }
 
     /// What is known decides what is said next.
-    fn conclude(&mut self, desk: &mut Desk<'_>, key: u32, known: Known) {
-        let Some(slot) = get(desk.slots, key) else { return };
+    #[inline(always)]
+    fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
+        let Some(slot) = get(slots, key) else { return };
         slot.known = known;
         if to_say(slot) == Asked::Nothing {
             return;
         }
         if slot.list == ListId::NONE {
-            self.queue_up(desk.slots, key);
+            self.queue_up(slots, key);
         }
-        self.weigh(desk.slots, key, &desk.policy.subscriptions);
+        self.weigh(slots, key, terms);
     }
 
     /// Applies the deadlines that are due, and works out the next. Bounded by the window.
@@ -360,9 +404,8 @@ impl Subscriptions {
     }
 
     fn overdue(&self, slots: &mut [Slot], terms: &Terms, now: Instant) -> Option<u32> {
-        let [in_flight, ..] = &self.lists;
-        let slot = get(slots, in_flight.first)?;
-        (slot.at.after(terms.ack_within) <= now).then_some(in_flight.first)
+        let slot = get(slots, self.in_flight.first)?;
+        (slot.at.after(terms.ack_within) <= now).then_some(self.in_flight.first)
     }
 
     /// No answer came in time: the peer may hold the key or not. The answer may still come.
@@ -371,7 +414,7 @@ impl Subscriptions {
         count(&mut desk.stats.request_timeouts);
         let Some(slot) = get(desk.slots, key) else { return };
         self.unweigh(slot, terms);
-        self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
+        less(&mut self.counts.in_flight);
         slot.marks.clear(Marks::RESYNC);
         let asked_for_wish = slot.is_wanted() == (slot.asked == Asked::Subscribe);
         let tries = slot.tries;
@@ -390,15 +433,14 @@ impl Subscriptions {
     /// Works out the next deadline. What is due already waits for the window or the pace, not for
     /// time (P2).
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        let [in_flight, ..] = &self.lists;
-        let oldest = get(slots, in_flight.first);
+        let oldest = get(slots, self.in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
         if let (Some(pace), true) = (terms.pace, self.paced) {
             let release = self.pace.release(pace);
             next = if release > now { next.min(release) } else { next };
         }
         self.ripe = false;
-        for list in self.lists.iter().skip(usize::from(ListId::RETRY.0)) {
+        for list in &self.retries {
             match get(slots, list.first) {
                 Some(slot) if slot.at > now => next = next.min(slot.at),
                 Some(_) => self.ripe = true,
@@ -419,47 +461,136 @@ impl Subscriptions {
         slot.rounds = rounds(asked, wait);
         slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
-        self.push(desk.slots, key, ListId(ListId::RETRY.0.saturating_add(step)));
+        self.push(desk.slots, key, ListId(step));
     }
 }
 
 /// What is said, and when.
 impl Subscriptions {
-    /// The next request, if window and pace admit one (P5).
-    pub(crate) fn poll(&mut self, desk: &mut Desk<'_>) -> Option<Action> {
-        let conn = self.conn?;
-        let terms = &desk.policy.subscriptions;
-        if !self.is_window_open(terms) {
+    /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
+    /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
+    /// otherwise, and nothing has changed.
+    #[inline(always)]
+    pub(crate) fn replay(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<Action> {
+        let (conn, key) = (self.conn?, self.cursor);
+        let as_it_stands = terms.pace.is_none() && !self.in_flight.is_empty();
+        if self.ripe || self.queued() != NOWHERE || !as_it_stands {
             return None;
         }
-        if self.ripe || desk.now >= self.wake_at {
-            self.release_retries(desk.slots, terms, desk.now);
+        let slot = get(slots, key)?;
+        let is_void = slot.era != self.era && !slot.list.is_retry();
+        if !is_void || !slot.is_wanted() || slot.is_refused() {
+            return None;
         }
+        slot.renew(self.era);
+        self.say(slots, terms, now, conn, key, Asked::Subscribe)
+    }
+
+    /// The next request, if the pace admits one (P5).
+    pub(crate) fn poll(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<Action> {
+        if self.ripe {
+            self.release_retries(slots, terms, now);
+        }
+        let (conn, key) = (self.conn?, self.next_to_say(slots));
         self.paced = false;
-        let key = self.next_to_say(desk.slots)?;
+        let asked = to_say(get(slots, key)?);
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
-            if desk.now < release {
+            if now < release {
                 self.paced = true;
                 self.wake_at = self.wake_at.min(release);
                 return None;
             }
-            self.pace.charge(pace, desk.now);
+            self.pace.charge(pace, now);
         }
-        self.say(desk, conn, key)
+        self.take(slots, key);
+        self.say(slots, terms, now, conn, key, asked)
+    }
+
+    /// The first key of the queues.
+    #[inline]
+    const fn queued(&self) -> u32 {
+        if self.parting.is_empty() { self.again.first } else { self.parting.first }
+    }
+
+    /// The first key of the queues, or else the next one of the replay, and the cursor at it.
+    fn next_to_say(&mut self, slots: &mut [Slot]) -> u32 {
+        if self.queued() != NOWHERE {
+            return self.queued();
+        }
+        while self.cursor != NOWHERE {
+            self.renew(slots, self.cursor);
+            let Some(slot) = get(slots, self.cursor) else { break };
+            if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
+                break;
+            }
+            slot.marks.set(Marks::PASSED);
+            self.cursor = slot.wish.next();
+        }
+        self.cursor
+    }
+
+    /// Puts a key that is in no list in flight.
+    #[inline(always)]
+    fn say(
+        &mut self,
+        slots: &mut [Slot],
+        terms: &Terms,
+        now: Instant,
+        conn: ConnId,
+        key: u32,
+        asked: Asked,
+    ) -> Option<Action> {
+        debug_assert!(self.counts.in_flight < u32::from(terms.window), "P5: the window admits");
+        let slot = get(slots, key)?;
+        if self.cursor == key {
+            self.cursor = slot.wish.next();
+        }
+        // 2^64 requests do not fit into the life of a connection.
+        self.number = self.number.wrapping_add(1);
+        slot.asked = asked;
+        // Until the answer comes, the peer may hold it or not.
+        slot.known = Known::Maybe;
+        slot.number = self.number as u32;
+        slot.at = now;
+        slot.marks.clear(Marks::OVERTAKEN);
+        slot.marks.set(Marks::PASSED);
+        // The oldest request decides when to wake.
+        if self.in_flight.is_empty() {
+            self.wake_at = self.wake_at.min(now.after(terms.ack_within));
+        }
+        self.push(slots, key, ListId::IN_FLIGHT);
+        more(&mut self.counts.in_flight);
+        let request = Request { key: SubKey(key), number: self.number };
+        match asked {
+            Asked::Subscribe => Some(Action::Subscribe { conn, request }),
+            Asked::Unsubscribe => Some(Action::Unsubscribe { conn, request }),
+            Asked::Nothing => None,
+        }
     }
 
     /// Moves the keys whose retry is due to the queues.
+    #[inline(never)]
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         for step in 0..RETRY_STEPS {
-            let list = ListId::RETRY.0.saturating_add(step as u8);
-            while let Some(key) = self.first_due(slots, ListId(list), now) {
+            let list = ListId(step as u8);
+            while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
                 if slot.rounds > 0 {
                     slot.rounds = slot.rounds.saturating_sub(1);
                     slot.at = now.after(terms.retry_longest);
                     self.take(slots, key);
-                    self.push(slots, key, ListId(list));
+                    self.push(slots, key, list);
                     continue;
                 }
                 slot.marks.clear(Marks::ASKED_TO_WAIT);
@@ -472,56 +603,8 @@ impl Subscriptions {
     }
 
     fn first_due(&self, slots: &mut [Slot], list: ListId, now: Instant) -> Option<u32> {
-        let first = self.lists.get(usize::from(list.0))?.first;
+        let first = self.retries.get(usize::from(list.0))?.first;
         get(slots, first).filter(|slot| slot.at <= now).map(|_| first)
-    }
-
-    fn next_to_say(&mut self, slots: &mut [Slot]) -> Option<u32> {
-        let [_, parting, again, ..] = &self.lists;
-        for list in [parting, again] {
-            if !list.is_empty() {
-                return Some(list.first);
-            }
-        }
-        while self.cursor != NOWHERE {
-            let key = self.cursor;
-            self.renew(slots, key);
-            let slot = get(slots, key)?;
-            if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
-                return Some(key);
-            }
-            slot.marks.set(Marks::PASSED);
-            self.cursor = slot.wish.next();
-        }
-        None
-    }
-
-    fn say(&mut self, desk: &mut Desk<'_>, conn: ConnId, key: u32) -> Option<Action> {
-        self.take(desk.slots, key);
-        let slot = get(desk.slots, key)?;
-        if self.cursor == key {
-            self.cursor = slot.wish.next();
-        }
-        self.number = self.number.saturating_add(1);
-        count(&mut desk.stats.requests);
-        let asked = to_say(slot);
-        slot.asked = asked;
-        // Until the answer comes, the peer may hold it or not.
-        slot.known = Known::Maybe;
-        slot.number = self.number as u32;
-        slot.at = desk.now;
-        slot.marks.clear(Marks::OVERTAKEN);
-        slot.marks.set(Marks::PASSED);
-        self.push(desk.slots, key, ListId::IN_FLIGHT);
-        self.counts.in_flight = self.counts.in_flight.saturating_add(1);
-        let answer_by = desk.now.after(desk.policy.subscriptions.ack_within);
-        self.wake_at = self.wake_at.min(answer_by);
-        let request = Request { key: SubKey(key), number: self.number };
-        match asked {
-            Asked::Subscribe => Some(Action::Subscribe { conn, request }),
-            Asked::Unsubscribe => Some(Action::Unsubscribe { conn, request }),
-            Asked::Nothing => None,
-        }
     }
 }
 
@@ -529,16 +612,16 @@ impl Subscriptions {
 impl Subscriptions {
     /// Brings a slot up to the present era. A retry that another connection's silence caused is
     /// void; one that the server asked for is not.
+    #[inline]
     fn renew(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {
             return;
         }
-        if slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT) {
+        let void = slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT);
+        slot.renew(self.era);
+        if void {
             self.take(slots, key);
-        }
-        if let Some(slot) = get(slots, key) {
-            slot.renew(self.era);
         }
     }
 
@@ -563,9 +646,18 @@ impl Subscriptions {
         }
     }
 
-    #[inline]
+    fn list(&mut self, id: ListId) -> Option<&mut List> {
+        match id {
+            ListId::IN_FLIGHT => Some(&mut self.in_flight),
+            ListId::PARTING => Some(&mut self.parting),
+            ListId::AGAIN => Some(&mut self.again),
+            ListId(step) => self.retries.get_mut(usize::from(step)),
+        }
+    }
+
+    #[inline(always)]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
-        if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
+        if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
         }
         if let Some(slot) = get(slots, key) {
@@ -573,11 +665,11 @@ impl Subscriptions {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);
-        if let Some(list) = self.lists.get_mut(usize::from(id.0)) {
+        if let Some(list) = self.list(id) {
             list.remove(slots, key, queue);
         }
     }
@@ -585,8 +677,7 @@ impl Subscriptions {
     /// Takes a key out of the counts before it changes.
     fn unweigh(&mut self, slot: &Slot, terms: &Terms) {
         if self.conn.is_some() && is_open(slot) {
-            let count = self.count_of(is_given_up(slot, terms));
-            *count = count.saturating_sub(1);
+            less(self.count_of(is_given_up(slot, terms)));
         }
     }
 
@@ -594,8 +685,7 @@ impl Subscriptions {
     fn weigh(&mut self, slots: &mut [Slot], key: u32, terms: &Terms) {
         let Some(slot) = get(slots, key) else { return };
         if self.conn.is_some() && is_open(slot) {
-            let count = self.count_of(is_given_up(slot, terms));
-            *count = count.saturating_add(1);
+            more(self.count_of(is_given_up(slot, terms)));
         }
     }
 
@@ -611,6 +701,18 @@ const fn to_say(slot: &Slot) -> Asked {
         Known::Maybe | Known::Held if !slot.is_wanted() => Asked::Unsubscribe,
         Known::Absent | Known::Maybe | Known::Held => Asked::Nothing,
     }
+}
+
+/// One slot more. `u32` counts them all, and saturating would take four instructions in place of
+/// one.
+const fn more(count: &mut u32) {
+    *count = count.wrapping_add(1);
+}
+
+/// One slot less, of those that were counted.
+const fn less(count: &mut u32) {
+    debug_assert!(*count > 0, "it was counted");
+    *count = count.wrapping_sub(1);
 }
 
 /// Whether anything is to be said or unanswered.

@@ -122,13 +122,26 @@ impl Lifecycle {
         Some(Action::Ping { conn })
     }
 
-    /// Whether the subscriptions may have something to say.
-    pub(crate) const fn is_speech_pending(&self) -> bool {
-        self.pending.0 & Pending::SPEECH != 0
+    #[inline]
+    pub(crate) const fn is_speech_next(&self) -> bool {
+        self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    #[inline]
     pub(crate) const fn speech_drained(&mut self) {
         self.pending.0 &= !Pending::SPEECH;
+    }
+
+    #[inline]
+    pub(crate) const fn speech_follows(&mut self) {
+        self.pending.0 |= Pending::SPEECH;
+    }
+
+    /// Whether the subscriptions may have something to say.
+    #[inline]
+    pub(crate) const fn speech_may_follow(&mut self, may_follow: bool) {
+        let others = self.pending.0 & !Pending::SPEECH;
+        self.pending.0 = if may_follow { others | Pending::SPEECH } else { others };
     }
 
     /// The subscriptions have a deadline at `speech_at`.
@@ -138,12 +151,6 @@ impl Lifecycle {
             self.wake_at = speech_at;
             self.pending.0 |= Pending::TIMER;
         }
-    }
-
-    /// Nothing but the subscriptions changed: only speech and timer may differ.
-    pub(crate) fn speech_changed(&mut self, speech_at: Instant) {
-        self.wake_by(speech_at);
-        self.pending.0 |= Pending::SPEECH;
     }
 
     /// Report, timer.
