@@ -221,6 +221,8 @@ pub(crate) struct Speakers {
     pub(crate) current: Option<ConnId>,
     /// A rotation's successor, once it is ready.
     pub(crate) successor: Option<ConnId>,
+    /// The current connection holds what the one before held, or the next one will.
+    pub(crate) keeps: bool,
 }
 
 /// Inputs.
@@ -287,7 +289,7 @@ impl Lifecycle {
         }
         while self.take_moved() {
             self.serve(&mut cx, Counts::default());
-            if self.speakers().successor.is_some() {
+            if self.speakers(cx.policy).successor.is_some() {
                 self.switch(&mut cx);
             }
         }

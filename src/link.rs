@@ -145,11 +145,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             Event::Resync { key } => subscriptions.resync(slots, key, &cx.policy.subscriptions),
             Event::Acked { conn, request } => {
                 if lifecycle.heard(&mut cx, conn) {
+                    lifecycle.progressed(&cx, conn);
                     subscriptions.acked(&mut desk(slots, &mut cx), conn, request);
                 }
             }
             Event::Refused { conn, request, refusal } => {
                 if lifecycle.heard(&mut cx, conn) {
+                    lifecycle.progressed(&cx, conn);
                     subscriptions.refused(&mut desk(slots, &mut cx), conn, request, refusal);
                 }
             }
@@ -181,7 +183,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 return Ok(());
             }
         }
-        if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
+        if lifecycle.is_due()
+            || subscriptions.is_rotating()
+            || lifecycle.serves_otherwise(subscriptions.counts())
+        {
             settle(lifecycle, subscriptions, slots, &mut cx);
         } else {
             lifecycle.wake_by(subscriptions.wake_at());
@@ -335,11 +340,12 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     }
 
     fn check_number(&self, conn: ConnId, number: u64) -> Result<(), Misuse> {
-        let newest = self.subscriptions.newest();
-        if self.subscriptions.conn() == Some(conn) && (number == 0 || number > newest) {
-            return Err(Misuse::UnknownRequest { conn, number, newest });
+        match self.subscriptions.newest(conn) {
+            Some(newest) if number == 0 || number > newest => {
+                Err(Misuse::UnknownRequest { conn, number, newest })
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -352,12 +358,16 @@ fn settle(
     cx: &mut Context<'_>,
 ) {
     lifecycle.fire_due(cx);
-    // Serving a degraded connection may begin to close it.
+    // Serving a degraded connection may begin to close it, a successor may take over.
     loop {
-        subscriptions.steer(slots, lifecycle.speakers().current);
+        subscriptions.steer(slots, lifecycle.speakers(cx.policy));
         subscriptions.fire_due(&mut desk(slots, cx));
-        lifecycle.serve(cx, subscriptions.counts());
-        if !lifecycle.take_moved() {
+        if !subscriptions.is_on_successor() {
+            lifecycle.serve(cx, subscriptions.counts());
+        } else if subscriptions.is_all_answered() {
+            lifecycle.switch(cx);
+        }
+        if !lifecycle.take_moved() && !subscriptions.can_turn() {
             break;
         }
     }

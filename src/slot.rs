@@ -22,6 +22,8 @@ pub struct Slot {
     pub(crate) tries: u8,
     pub(crate) list: ListId,
     pub(crate) known: Known,
+    /// What the current connection holds of it, while another one is spoken to.
+    pub(crate) base: Known,
     /// What the last request asked for, until it is answered.
     pub(crate) asked: Asked,
     pub(crate) marks: Marks,
@@ -129,6 +131,7 @@ impl Slot {
         tries: 0,
         list: ListId::NONE,
         known: Known::Absent,
+        base: Known::Absent,
         asked: Asked::Nothing,
         marks: Marks::NONE,
     };

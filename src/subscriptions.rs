@@ -14,13 +14,19 @@
 //! in one of two queues, to part from or to say again. A key is in at most one list besides that of
 //! the wanted: in flight, a queue, or one of the retry lists.
 //!
-//! Facts carry the *era*, the count of connections, that they hold for. A loss advances the era and
-//! forgets the lists, so it is O(1) whatever the number of keys; a slot is renewed when it is next
-//! touched.
+//! Facts carry the *era* that they hold for. A loss advances the era and forgets the lists, so it is
+//! O(1) whatever the number of keys; a slot is renewed when it is next touched.
+//!
+//! **Rotation.** Once a successor is ready and nothing is in flight on the current connection, the
+//! successor alone is spoken to. That is another era; what the current one holds stays known as the
+//! slot's `base`, for it is spoken on again should the successor fail. The eras since `home` are by
+//! turns the current connection's and a successor's (or, where a session keeps the subscriptions,
+//! nobody's), which their parity tells: so falling back is O(1), and so is taking over.
 
 use crate::action::Action;
 use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
+use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
@@ -52,8 +58,19 @@ pub struct Counts {
 pub(crate) struct Subscriptions {
     /// The connection that may be spoken on.
     conn: Option<ConnId>,
-    /// Which connection's facts are not void.
+    /// The connection to fall back on while a successor is spoken to.
+    parked: Option<Voice>,
+    /// A successor that is ready, and waits until nothing is in flight.
+    next: Option<ConnId>,
+    /// Which facts are about what is spoken on.
     era: u32,
+    /// The first era whose facts say something about the current connection.
+    home: u32,
+    /// Keys for which something would be said on the current connection if it were spoken on.
+    home_open: u32,
+    /// The next slot in which something is looked for that the current connection holds unwanted;
+    /// nowhere if there is none.
+    search: u32,
     /// The next slot to be swept.
     sweep: u32,
     /// Keys in the order in which they became wanted.
@@ -81,6 +98,14 @@ pub(crate) struct Subscriptions {
     wake_at: Instant,
 }
 
+/// A connection's own part of the conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Voice {
+    conn: ConnId,
+    number: u64,
+    pace: Bucket,
+}
+
 /// What an answer speaks for.
 struct Answered {
     asked: Asked,
@@ -101,7 +126,12 @@ impl Subscriptions {
     pub(crate) const fn new() -> Self {
         Self {
             conn: None,
+            parked: None,
+            next: None,
             era: 1,
+            home: 1,
+            home_open: 0,
+            search: NOWHERE,
             sweep: 0,
             wanted: List::EMPTY,
             cursor: NOWHERE,
@@ -118,37 +148,152 @@ impl Subscriptions {
         }
     }
 
-    /// Makes `conn` the connection to speak on, if it is another than before. O(1).
-    pub(crate) fn steer(&mut self, slots: &mut [Slot], conn: Option<ConnId>) {
-        if self.conn == conn {
-            return;
+    /// Speaks on these connections from now on. O(1).
+    pub(crate) fn steer(&mut self, slots: &mut [Slot], to: Speakers) {
+        if let Some(parked) = self.parked {
+            if to.current == self.conn {
+                return self.take_over();
+            }
+            if to.successor != self.conn && to.current == Some(parked.conn) {
+                self.fall_back(slots, parked);
+            } else if to.current != Some(parked.conn) {
+                self.lose(slots);
+            }
         }
-        if self.conn.is_some() {
-            self.lose(slots);
+        if self.parked.is_none() && to.current != self.conn {
+            if self.conn.is_some() {
+                self.lose(slots);
+            }
+            if let Some(conn) = to.current {
+                self.meet(slots, conn, to.keeps);
+            }
         }
-        if conn.is_some() {
-            self.counts.pending = self.counts.wanted.saturating_sub(self.counts.refused);
-            self.cursor = self.wanted.first;
-            (self.number, self.pace) = (0, Bucket::FULL);
-            self.wake_at = Instant::ZERO;
+        if self.conn.is_none() && !to.keeps {
+            self.home = self.era;
         }
-        self.conn = conn;
+        if self.parked.is_none() {
+            self.next = to.successor;
+            self.turn_to_successor(slots);
+        }
     }
 
+    /// A connection is ready. What the one before held, it holds if the session `keeps` that.
+    fn meet(&mut self, slots: &mut [Slot], conn: ConnId, keeps: bool) {
+        self.conn = Some(conn);
+        (self.number, self.pace) = (0, Bucket::FULL);
+        if keeps {
+            self.return_home(slots);
+        } else {
+            self.home = self.era;
+            self.counts.pending = self.counts.wanted.saturating_sub(self.counts.refused);
+        }
+        self.cursor = self.wanted.first;
+        self.wake_at = Instant::ZERO;
+    }
+
+    /// Nothing is spoken on any more.
     fn lose(&mut self, slots: &mut [Slot]) {
+        if self.conn.is_some() && self.parked.is_none() {
+            self.home_open = self.counts.pending.saturating_add(self.counts.given_up);
+        }
+        (self.conn, self.parked, self.next) = (None, None, None);
+        self.advance(slots);
+        if self.is_home(self.era) {
+            self.advance(slots);
+        }
+    }
+
+    /// Nothing is in flight on the current connection: its successor is spoken to (P5).
+    fn turn_to_successor(&mut self, slots: &mut [Slot]) {
+        let (Some(next), Some(conn), 0) = (self.next, self.conn, self.counts.in_flight) else {
+            return;
+        };
+        let (number, pace) = (self.number, self.pace);
+        self.lose(slots);
+        self.parked = Some(Voice { conn, number, pace });
+        self.conn = Some(next);
+        (self.number, self.pace) = (0, Bucket::FULL);
+        self.counts.pending = self.counts.wanted.saturating_sub(self.counts.refused);
+        self.cursor = self.wanted.first;
+        self.wake_at = Instant::ZERO;
+    }
+
+    /// The successor is the current connection now.
+    const fn take_over(&mut self) {
+        self.parked = None;
+        self.home = self.era;
+    }
+
+    /// The successor failed: the difference is spoken on the current connection again.
+    fn fall_back(&mut self, slots: &mut [Slot], parked: Voice) {
+        self.advance(slots);
+        self.parked = None;
+        self.conn = Some(parked.conn);
+        (self.number, self.pace) = (parked.number, parked.pace);
+        self.return_home(slots);
+        self.cursor = self.wanted.first;
+        self.wake_at = Instant::ZERO;
+    }
+
+    /// What the current connection holds decides again, in the era that has just begun.
+    fn return_home(&mut self, slots: &mut [Slot]) {
+        if !self.is_home(self.era) {
+            self.advance(slots);
+        }
+        self.counts.pending = self.home_open;
+        self.search = if self.home_open == 0 { NOWHERE } else { 0 };
+    }
+
+    /// Begins another era: lists and counts of the one before are void.
+    fn advance(&mut self, slots: &mut [Slot]) {
         (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
-        self.cursor = NOWHERE;
+        (self.cursor, self.search) = (NOWHERE, NOWHERE);
         (self.paced, self.ripe) = (false, false);
         self.wake_at = Instant::MAX;
-        // Eras come round after 2^32 losses. One slot swept at each keeps every fact younger.
-        if let Some(slot) = get(slots, self.sweep) {
-            slot.renew(self.era);
-        }
+        // Eras come round after 2^32 of them. One slot swept at each keeps every fact younger.
+        self.renew(slots, self.sweep);
         let capacity = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let next = self.sweep.wrapping_add(1);
         self.sweep = if next < capacity { next } else { 0 };
         self.era = self.era.wrapping_add(1);
+    }
+
+    /// Whether the facts of this era, which is not before `home`, are about the current connection.
+    const fn is_home(&self, era: u32) -> bool {
+        era.wrapping_sub(self.home) % 2 == 0
+    }
+
+    /// What the current connection is known to hold of a key.
+    fn base(&self, slot: &Slot) -> Known {
+        if self.era.wrapping_sub(slot.era) > self.era.wrapping_sub(self.home) {
+            Known::Absent
+        } else if self.is_home(slot.era) {
+            slot.known
+        } else {
+            slot.base
+        }
+    }
+
+    /// Whether a successor is spoken to.
+    pub(crate) const fn is_on_successor(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Whether a rotation bears on what is said.
+    #[inline]
+    pub(crate) const fn is_rotating(&self) -> bool {
+        self.parked.is_some() || self.next.is_some()
+    }
+
+    /// Whether the successor that waits can be spoken to.
+    pub(crate) const fn can_turn(&self) -> bool {
+        self.next.is_some() && self.counts.in_flight == 0
+    }
+
+    /// Whether everything that is wanted is answered on what is spoken on.
+    pub(crate) const fn is_all_answered(&self) -> bool {
+        self.counts.pending == 0 && self.counts.given_up == 0 && self.counts.in_flight == 0
     }
 
     /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
@@ -156,7 +301,8 @@ impl Subscriptions {
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
         let window_open = self.counts.in_flight < u32::from(terms.window);
-        window_open && (self.cursor != NOWHERE || self.queued() != NOWHERE || self.ripe)
+        let replays = self.cursor != NOWHERE || self.search != NOWHERE;
+        window_open && self.next.is_none() && (replays || self.queued() != NOWHERE || self.ripe)
     }
 
     pub(crate) const fn conn(&self) -> Option<ConnId> {
@@ -167,9 +313,12 @@ impl Subscriptions {
         self.counts
     }
 
-    /// The number of the last request on the present connection.
-    pub(crate) const fn newest(&self) -> u64 {
-        self.number
+    /// The number of the last request on `conn`, if it is spoken on or will be again.
+    pub(crate) fn newest(&self, conn: ConnId) -> Option<u64> {
+        if self.conn == Some(conn) {
+            return Some(self.number);
+        }
+        self.parked.filter(|parked| parked.conn == conn).map(|parked| parked.number)
     }
 
     pub(crate) const fn wake_at(&self) -> Instant {
@@ -177,9 +326,9 @@ impl Subscriptions {
     }
 
     pub(crate) fn is_free(&self, slot: &Slot) -> bool {
-        let void = slot.era != self.era;
-        !slot.is_wanted()
-            && (void || (slot.known == Known::Absent && slot.list != ListId::IN_FLIGHT))
+        let is_present = slot.era == self.era;
+        let free_here = slot.known == Known::Absent && slot.list != ListId::IN_FLIGHT;
+        !slot.is_wanted() && (!is_present || free_here) && self.base(slot) == Known::Absent
     }
 }
 
@@ -275,6 +424,7 @@ impl Subscriptions {
     #[inline(always)]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
+            && !self.is_rotating()
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
                     && slot.asked == Asked::Subscribe
@@ -367,6 +517,7 @@ impl Subscriptions {
         let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         less(self.count_of(is_given_up(slot, terms)));
+        self.unweigh_home(slot);
         if slot.list == ListId::IN_FLIGHT {
             less(&mut self.counts.in_flight);
         }
@@ -382,13 +533,15 @@ impl Subscriptions {
     fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
         let Some(slot) = get(slots, key) else { return };
         slot.known = known;
+        self.weigh_home(slot);
         if to_say(slot) == Asked::Nothing {
             return;
         }
+        let given_up = is_given_up(slot, terms);
         if slot.list == ListId::NONE {
             self.queue_up(slots, key);
         }
-        self.weigh(slots, key, terms);
+        more(self.count_of(given_up));
     }
 
     /// Applies the deadlines that are due, and works out the next. Bounded by the window.
@@ -478,7 +631,8 @@ impl Subscriptions {
         now: Instant,
     ) -> Option<Action> {
         let (conn, key) = (self.conn?, self.cursor);
-        let as_it_stands = terms.pace.is_none() && !self.in_flight.is_empty();
+        let is_fresh = self.home == self.era;
+        let as_it_stands = is_fresh && terms.pace.is_none() && !self.in_flight.is_empty();
         if self.ripe || self.queued() != NOWHERE || !as_it_stands {
             return None;
         }
@@ -498,6 +652,9 @@ impl Subscriptions {
         terms: &Terms,
         now: Instant,
     ) -> Option<Action> {
+        if self.next.is_some() {
+            return None;
+        }
         if self.ripe {
             self.release_retries(slots, terms, now);
         }
@@ -525,6 +682,7 @@ impl Subscriptions {
 
     /// The first key of the queues, or else the next one of the replay, and the cursor at it.
     fn next_to_say(&mut self, slots: &mut [Slot]) -> u32 {
+        self.search_unwanted(slots);
         if self.queued() != NOWHERE {
             return self.queued();
         }
@@ -538,6 +696,22 @@ impl Subscriptions {
             self.cursor = slot.wish.next();
         }
         self.cursor
+    }
+
+    /// Looks for the next key that the connection holds unwanted. O(n) for all of them.
+    fn search_unwanted(&mut self, slots: &mut [Slot]) {
+        while self.search != NOWHERE && self.parting.is_empty() {
+            let key = self.search;
+            self.renew(slots, key);
+            let Some(slot) = get(slots, key) else {
+                self.search = NOWHERE;
+                return;
+            };
+            self.search = key.wrapping_add(1);
+            if slot.list == ListId::NONE && to_say(slot) == Asked::Unsubscribe {
+                self.push(slots, key, ListId::PARTING);
+            }
+        }
     }
 
     /// Puts a key that is in no list in flight.
@@ -619,7 +793,12 @@ impl Subscriptions {
             return;
         }
         let void = slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT);
+        let base = self.base(slot);
         slot.renew(self.era);
+        slot.base = base;
+        if self.is_home(self.era) {
+            slot.known = base;
+        }
         if void {
             self.take(slots, key);
         }
@@ -679,6 +858,7 @@ impl Subscriptions {
         if self.conn.is_some() && is_open(slot) {
             less(self.count_of(is_given_up(slot, terms)));
         }
+        self.unweigh_home(slot);
     }
 
     /// Puts a key back into the counts after it changed.
@@ -686,6 +866,22 @@ impl Subscriptions {
         let Some(slot) = get(slots, key) else { return };
         if self.conn.is_some() && is_open(slot) {
             more(self.count_of(is_given_up(slot, terms)));
+        }
+        self.weigh_home(slot);
+    }
+
+    /// The same for what would be said on the current connection, were it spoken on.
+    #[inline]
+    fn unweigh_home(&mut self, slot: &Slot) {
+        if !self.is_home(self.era) && to_say_of(slot, slot.base) != Asked::Nothing {
+            less(&mut self.home_open);
+        }
+    }
+
+    #[inline]
+    fn weigh_home(&mut self, slot: &Slot) {
+        if !self.is_home(self.era) && to_say_of(slot, slot.base) != Asked::Nothing {
+            more(&mut self.home_open);
         }
     }
 
@@ -696,7 +892,12 @@ impl Subscriptions {
 
 /// What to say about a key: the difference between what is wanted and what is known to be held.
 const fn to_say(slot: &Slot) -> Asked {
-    match slot.known {
+    to_say_of(slot, slot.known)
+}
+
+/// The same, were this what is known.
+const fn to_say_of(slot: &Slot, known: Known) -> Asked {
+    match known {
         Known::Absent | Known::Maybe if slot.is_wanted() && !slot.is_refused() => Asked::Subscribe,
         Known::Maybe | Known::Held if !slot.is_wanted() => Asked::Unsubscribe,
         Known::Absent | Known::Maybe | Known::Held => Asked::Nothing,

@@ -3,8 +3,10 @@
 use core::num::NonZeroU32;
 
 use super::{Lifecycle, Speakers, State};
+use crate::action::Session;
 use crate::connection::{Connection, Service, Stage};
 use crate::id::{ConnId, Endpoint};
+use crate::policy::{OnResume, Policy};
 use crate::status::{Phase, Status, WaitsFor};
 use crate::time::Instant;
 use crate::wait::{Turn, Wait};
@@ -137,9 +139,15 @@ impl Lifecycle {
     }
 
     /// The connections on which subscriptions may be spoken.
-    pub(crate) fn speakers(&self) -> Speakers {
-        let State::Up { current, rotation } = &self.state else { return Speakers::default() };
+    pub(crate) fn speakers(&self, policy: &Policy) -> Speakers {
+        let kept = policy.sessions.subscriptions == OnResume::Kept;
+        let State::Up { current, rotation } = &self.state else {
+            let keeps = kept && self.sessions.next() == Session::Resume;
+            return Speakers { keeps, ..Speakers::default() };
+        };
         let speaks = |it: &Connection| it.is_ready().then_some(it.id);
-        Speakers { current: speaks(current), successor: rotation.successor().and_then(speaks) }
+        let resumes = current.session == Session::Resume;
+        let (current, successor) = (speaks(current), rotation.successor().and_then(speaks));
+        Speakers { current, successor, keeps: kept && resumes }
     }
 }
