@@ -284,10 +284,8 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        if self.is_due() {
+        while self.is_due() || self.take_moved() {
             self.fire_due(&mut cx);
-        }
-        while self.take_moved() {
             self.serve(&mut cx, Counts::default());
             if self.speakers(cx.policy).successor.is_some() {
                 self.switch(&mut cx);

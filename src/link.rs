@@ -357,9 +357,9 @@ fn settle(
     slots: &mut [Slot],
     cx: &mut Context<'_>,
 ) {
-    lifecycle.fire_due(cx);
-    // Serving a degraded connection may begin to close it, a successor may take over.
+    // Serving may close a degraded connection or let a move begin, a successor may take over.
     loop {
+        lifecycle.fire_due(cx);
         subscriptions.steer(slots, lifecycle.speakers(cx.policy));
         subscriptions.fire_due(&mut desk(slots, cx));
         if !subscriptions.is_on_successor() {
@@ -367,7 +367,7 @@ fn settle(
         } else if subscriptions.is_all_answered() {
             lifecycle.switch(cx);
         }
-        if !lifecycle.take_moved() && !subscriptions.can_turn() {
+        if !lifecycle.take_moved() && !lifecycle.is_due() && !subscriptions.can_turn() {
             break;
         }
     }

@@ -14,5 +14,6 @@ mod cursor;
 mod outbox;
 mod policy;
 mod promises;
+mod rotation;
 mod sizes;
 mod world;
