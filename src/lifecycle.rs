@@ -761,8 +761,8 @@ impl Lifecycle {
         }
         let (preferred, session) = match &self.state {
             State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
-            State::Up { current, rotation } if rotation.turn == Turn::Open => {
-                (current.endpoint, Session::Fresh)
+            State::Up { rotation, .. } if rotation.turn == Turn::Open => {
+                (self.endpoints.pick(&cx.policy.endpoints, cx.now), Session::Fresh)
             }
             State::Waiting(_)
             | State::Idle
@@ -875,6 +875,8 @@ impl Lifecycle {
     /// leaves it whatever it was. While another one is open, a round over them goes on.
     fn learn_endpoint(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) -> Cadence {
         let terms = &cx.policy.endpoints;
+        let suspension = cx.policy.suspend;
+        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
         if let Some(endpoint) = ended.endpoint {
             if let Verdict::RetryWithin { from, .. } = ended.verdict {
                 self.raise_floor(cx, endpoint, from.nanos());
@@ -889,8 +891,6 @@ impl Lifecycle {
                 }
             }
         }
-        let suspension = cx.policy.suspend;
-        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
         if self.suspended { Cadence::Suspended } else { Cadence::Ladder }
     }
 
