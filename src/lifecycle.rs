@@ -338,8 +338,7 @@ impl Lifecycle {
         if now < self.now {
             count(&mut stats.clock_anomalies);
         }
-        self.now = self.now.max(now);
-        Context { policy, stats, now: self.now }
+        Context { policy, stats, now: self.advance(now) }
     }
 
     /// Applies one event, without the deadlines.

@@ -24,6 +24,9 @@ impl Instant {
     /// Never: later than any instant that a driver reaches (584 years after the origin).
     pub const MAX: Self = Self(u64::MAX);
 
+    /// The latest instant that ever comes.
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {

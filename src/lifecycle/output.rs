@@ -44,10 +44,11 @@ impl Lifecycle {
         Context { policy, stats, now: self.advance(now) }
     }
 
-    /// Moves the clock to `now`, or leaves it at the latest seen if that is later.
+    /// Moves the clock to `now`, or leaves it at the latest seen if that is later. It never reaches
+    /// `Instant::MAX`, for that is what never comes.
     #[inline]
     pub(crate) fn advance(&mut self, now: Instant) -> Instant {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(Instant::LAST));
         self.now
     }
 
