@@ -1,6 +1,6 @@
 //! What comes out: what the driver shall do.
 
-use crate::id::{ConnId, Request};
+use crate::id::{ConnId, Endpoint, Request, Ticket};
 use crate::status::Status;
 use crate::time::Instant;
 
@@ -17,6 +17,10 @@ pub enum Action {
     Open {
         /// The new connection's name.
         conn: ConnId,
+        /// Which server to dial.
+        endpoint: Endpoint,
+        /// Whether to resume what the server remembers of us.
+        session: Session,
     },
     /// Close this connection and no other. One that is gone already needs nothing.
     Close {
@@ -26,6 +30,14 @@ pub enum Action {
         how: How,
         /// What it is closed for.
         why: Why,
+    },
+    /// Fetch credentials, and answer with
+    /// [`Event::CredentialsReady`](crate::Event::CredentialsReady) or
+    /// [`Event::CredentialsFailed`](crate::Event::CredentialsFailed). The core has its own deadline
+    /// for the answer.
+    RefreshCredentials {
+        /// What the answer refers to. It replaces any ticket before it.
+        ticket: Ticket,
     },
     /// Send whatever makes the peer answer: a WebSocket ping, or the protocol's own heartbeat.
     Ping {
@@ -57,6 +69,19 @@ pub enum Action {
     },
     /// Forget the armed timer.
     DisarmTimer,
+}
+
+/// Which session to ask the server for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(clippy::exhaustive_enums, reason = "a driver must know both")]
+pub enum Session {
+    /// A new one.
+    Fresh,
+    /// The one that the server said it keeps; where to resume it is the driver's knowledge.
+    Resume,
 }
 
 /// How to close a connection.
@@ -91,6 +116,10 @@ pub enum Why {
     Silent,
     /// The platform says that there is no network.
     Network,
+    /// Another connection takes its place: a rotation, or a move that the server asked for.
+    Moved,
+    /// The server cannot resume the session.
+    SessionLost,
     /// A key was given up for now and the policy says to reconnect.
     Degraded,
     /// It opened after the core had given up on it, or it is none of the present ones.

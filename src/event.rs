@@ -1,6 +1,6 @@
 //! What goes in: everything that can change a link is an [`Event`].
 
-use crate::id::{ConnId, Request, SubKey};
+use crate::id::{ConnId, Request, SubKey, Ticket};
 use crate::time::Millis;
 use crate::verdict::Verdict;
 
@@ -43,11 +43,15 @@ pub enum Event {
         /// The connection that opened.
         conn: ConnId,
     },
-    /// The application handshake (login, identify) succeeded. Implies `Opened`. Where the policy has
-    /// no `ready_within` it is stale, and so is a second one.
+    /// The application handshake (login, identify, resume) succeeded. Implies `Opened`. Where the
+    /// policy has no `ready_within` it is stale; a second one changes nothing.
     Ready {
         /// The connection that is ready.
         conn: ConnId,
+        /// What the server made of it: a fresh session, or the one before.
+        session: Established,
+        /// Whether the server keeps the session, so that a later connection can resume it.
+        resumable: bool,
     },
     /// Bytes arrived. Any event that tells of bytes from the peer is proof of life as this one is.
     Received {
@@ -61,6 +65,54 @@ pub enum Event {
         /// By whom and why, as facts.
         closure: Closure,
     },
+    /// What the server told us while all was well: Discord's Hello, the handshake of engine.io. Each
+    /// term is clamped to the policy's range, zero means none, one left out stays as it was, and the
+    /// last one told wins.
+    Negotiated {
+        /// The connection on which it was told.
+        conn: ConnId,
+        /// How often the server wants to hear a heartbeat; takes the place of `ping_after`.
+        heartbeat: Option<Millis>,
+        /// Over what window the server's clients should spread their return should it fall.
+        spread: Option<Millis>,
+    },
+    /// The server asks us to move to another connection. With rotation this is make before break,
+    /// without it a graceful close and an `Open` without further wait. Before ready it ends the
+    /// attempt, which counts as a failure.
+    GoAway {
+        /// The connection that we should leave.
+        conn: ConnId,
+        /// How long the server will wait for it; zero means that it did not say.
+        within: Millis,
+    },
+    /// The server cannot resume the session: it is forgotten. Before ready the attempt ends as a
+    /// failure, and the next one is fresh; on a ready connection nothing else changes.
+    SessionLost {
+        /// The connection on which it was told.
+        conn: ConnId,
+    },
+    /// Credentials are at hand, in answer to
+    /// [`Action::RefreshCredentials`](crate::Action::RefreshCredentials). The answer to an older
+    /// ticket, and a second one to the same, are stale.
+    CredentialsReady {
+        /// The refresh that it answers.
+        ticket: Ticket,
+        /// For how long they are good, where that is known; the core asks for others in time.
+        lasts: Option<Millis>,
+    },
+    /// No credentials could be had, in answer to
+    /// [`Action::RefreshCredentials`](crate::Action::RefreshCredentials). Stale as
+    /// [`Event::CredentialsReady`] is.
+    CredentialsFailed {
+        /// The refresh that it answers.
+        ticket: Ticket,
+        /// Whether asking again is pointless: the link then halts. Otherwise the attempt has failed.
+        fatal: bool,
+    },
+    /// Replace the connection: make before break where the policy has `rotate`, else a graceful
+    /// close and an `Open` once it is gone. Without a ready connection, and while a rotation runs, it
+    /// changes nothing.
+    Rotate,
     /// The application wants this subscription.
     Subscribe {
         /// The subscription.
@@ -108,9 +160,12 @@ impl Event {
     pub(crate) const fn conn(&self) -> Option<ConnId> {
         match self {
             Self::Opened { conn }
-            | Self::Ready { conn }
+            | Self::Ready { conn, .. }
             | Self::Received { conn }
             | Self::Closed { conn, .. }
+            | Self::Negotiated { conn, .. }
+            | Self::GoAway { conn, .. }
+            | Self::SessionLost { conn }
             | Self::Acked { conn, .. }
             | Self::Refused { conn, .. } => Some(*conn),
             Self::Start
@@ -121,6 +176,9 @@ impl Event {
             | Self::NetworkDown
             | Self::NetworkUp
             | Self::TimerFired
+            | Self::CredentialsReady { .. }
+            | Self::CredentialsFailed { .. }
+            | Self::Rotate
             | Self::Subscribe { .. }
             | Self::Unsubscribe { .. }
             | Self::Resync { .. } => None,
@@ -158,9 +216,29 @@ impl Event {
             | Self::Opened { .. }
             | Self::Ready { .. }
             | Self::Received { .. }
-            | Self::Closed { .. } => None,
+            | Self::Closed { .. }
+            | Self::Negotiated { .. }
+            | Self::GoAway { .. }
+            | Self::SessionLost { .. }
+            | Self::CredentialsReady { .. }
+            | Self::CredentialsFailed { .. }
+            | Self::Rotate => None,
         }
     }
+}
+
+/// What session the server gave a connection at its [`Event::Ready`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(clippy::exhaustive_enums, reason = "a server either remembers us or does not")]
+pub enum Established {
+    /// A new one: what was missed in between is lost, whatever the `Open` asked for.
+    Fresh,
+    /// The one before goes on. In answer to a fresh `Open` it counts as fresh.
+    Resumed,
 }
 
 /// How a connection ended, as facts: by whom, what it said, and how long the server asks us to wait.
@@ -343,6 +421,14 @@ pub enum Misuse {
         number: u64,
         /// The newest number handed out on that connection; 0 before the first.
         newest: u64,
+    },
+    /// The event answers a refresh of credentials that was not handed out yet.
+    #[error("ticket {ticket} was not handed out yet, the newest is {newest}")]
+    UnknownTicket {
+        /// The ticket that the event named.
+        ticket: Ticket,
+        /// The newest ticket handed out; 0 before the first.
+        newest: Ticket,
     },
     /// The event names a key outside the storage that was lent to the link.
     #[error("key {key} is outside the link's storage of {capacity} slots")]

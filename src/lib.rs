@@ -50,10 +50,10 @@ mod time;
 mod verdict;
 mod wait;
 
-pub use action::{Action, How, Why};
+pub use action::{Action, How, Session, Why};
 pub use cursor::{Cursor, Missing, Seen};
-pub use event::{By, Closure, Event, Fact, IoKind, Misuse, Refusal};
-pub use id::{ConnId, Request, SubKey};
+pub use event::{By, Closure, Established, Event, Fact, IoKind, Misuse, Refusal};
+pub use id::{ConnId, Endpoint, Request, SubKey, Ticket};
 pub use lifecycle::Lifecycle;
 pub use limit::Limit;
 pub use link::Link;

@@ -305,11 +305,18 @@ impl Lifecycle {
                 self.pending.0 |= Pending::TIMER;
             }
             Event::Opened { conn } => self.opened(cx, conn),
-            Event::Ready { conn } => self.ready(cx, conn),
+            Event::Ready { conn, .. } => self.ready(cx, conn),
             Event::Received { conn } => {
                 self.heard(cx, conn);
             }
             Event::Closed { conn, closure } => self.closed(cx, conn, closure),
+            // semantics: owner
+            Event::Negotiated { .. }
+            | Event::GoAway { .. }
+            | Event::SessionLost { .. }
+            | Event::CredentialsReady { .. }
+            | Event::CredentialsFailed { .. }
+            | Event::Rotate => {}
             // Answers and wishes about keys are the subscriptions' business.
             Event::Subscribe { .. }
             | Event::Unsubscribe { .. }

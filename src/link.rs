@@ -142,7 +142,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Opened { .. }
             | Event::Ready { .. }
             | Event::Received { .. }
-            | Event::Closed { .. } => {
+            | Event::Closed { .. }
+            | Event::Negotiated { .. }
+            | Event::GoAway { .. }
+            | Event::SessionLost { .. }
+            | Event::CredentialsReady { .. }
+            | Event::CredentialsFailed { .. }
+            | Event::Rotate => {
                 lifecycle.apply(&mut cx, event);
                 if lifecycle.take_moved() || lifecycle.is_due() || cx.now >= subscriptions.wake_at()
                 {

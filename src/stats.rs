@@ -37,6 +37,12 @@ pub struct Stats {
     pub silences: u64,
     /// Connections and attempts aborted because the network went.
     pub network_losses: u64,
+    /// Refreshes of credentials that failed or were not answered in time, before an attempt.
+    pub credentials_failures: u64,
+    /// Attempts that ended because the server could not resume the session.
+    pub sessions_lost: u64,
+    /// Connections given up to move to another one, break before make.
+    pub moves: u64,
     /// Connections given up because a key was given up for now.
     pub degraded_reconnects: u64,
     /// Events that were out of date.
@@ -61,6 +67,8 @@ pub struct Stats {
     pub waited_floor_ns: u64,
     /// Time spent waiting for an attempt limit.
     pub waited_limit_ns: u64,
+    /// Time spent waiting for a limit of fresh sessions.
+    pub waited_session_limit_ns: u64,
     /// Time spent waiting for a network.
     pub waited_network_ns: u64,
     /// Time spent waiting for the end of a pause.
@@ -91,6 +99,9 @@ impl Stats {
         ready_timeouts: 0,
         silences: 0,
         network_losses: 0,
+        credentials_failures: 0,
+        sessions_lost: 0,
+        moves: 0,
         degraded_reconnects: 0,
         stale_events: 0,
         clock_anomalies: 0,
@@ -103,6 +114,7 @@ impl Stats {
         waited_backoff_ns: 0,
         waited_floor_ns: 0,
         waited_limit_ns: 0,
+        waited_session_limit_ns: 0,
         waited_network_ns: 0,
         waited_pause_ns: 0,
         detection_last_ns: 0,
@@ -139,6 +151,7 @@ impl Stats {
             WaitsFor::Backoff => add(&mut self.waited_backoff_ns, time),
             WaitsFor::Floor => add(&mut self.waited_floor_ns, time),
             WaitsFor::Limit => add(&mut self.waited_limit_ns, time),
+            WaitsFor::SessionLimit => add(&mut self.waited_session_limit_ns, time),
             WaitsFor::Network => add(&mut self.waited_network_ns, time),
             WaitsFor::Pause => add(&mut self.waited_pause_ns, time),
         }
@@ -155,6 +168,9 @@ impl Stats {
             Cause::ReadyTimeout => &mut self.ready_timeouts,
             Cause::Silent => &mut self.silences,
             Cause::Network => &mut self.network_losses,
+            Cause::Credentials => &mut self.credentials_failures,
+            Cause::SessionLost => &mut self.sessions_lost,
+            Cause::Moved => &mut self.moves,
             Cause::Degraded => &mut self.degraded_reconnects,
         });
         if settled {

@@ -29,6 +29,11 @@ pub struct Status {
     pub losses: u32,
     /// In [`Phase::Halted`]: why.
     pub halted: Option<Halted>,
+    /// Whether another connection is being made that shall take this one's place.
+    pub rotating: bool,
+    /// Whether the outage has lasted so long that attempts come at the slower cadence of the policy's
+    /// `suspend`.
+    pub suspended: bool,
 }
 
 impl Status {
@@ -41,6 +46,8 @@ impl Status {
         continuity: None,
         losses: 0,
         halted: None,
+        rotating: false,
+        suspended: false,
     };
 }
 
@@ -55,6 +62,8 @@ pub enum Phase {
     Idle,
     /// Between attempts.
     Waiting,
+    /// Credentials are being fetched for the next attempt.
+    Refreshing,
     /// An `Open` was handed out, nothing opened yet.
     Opening,
     /// Open, not ready: the application handshake is under way.
@@ -91,6 +100,12 @@ pub enum Cause {
     Silent,
     /// The platform says that there is no network.
     Network,
+    /// Credentials could not be had, or not in time.
+    Credentials,
+    /// The server cannot resume the session.
+    SessionLost,
+    /// The server, or the application, asked for another connection in its place.
+    Moved,
     /// A key was given up for now and the policy says to reconnect.
     Degraded,
 }
@@ -108,6 +123,8 @@ pub enum WaitsFor {
     Floor,
     /// The attempt limit, or the longer one.
     Limit,
+    /// A limit of fresh sessions.
+    SessionLimit,
     /// A network.
     Network,
     /// The end of a pause.
@@ -123,6 +140,10 @@ pub enum WaitsFor {
 pub enum Continuity {
     /// It is the first since `Start`.
     First,
+    /// The server resumed the session: nothing was missed.
+    Resumed,
+    /// It took over while the one before still delivered: nothing was missed.
+    Overlapped,
     /// Something may have been missed in between.
     Lost,
 }

@@ -2,7 +2,7 @@
 //! again. Five states, doubling backoff with jitter, one timer; no limit, no settling, no server's
 //! wishes, no subscriptions, no status.
 
-use redial::{Action, ConnId, Event, How, Instant, Phase, Why};
+use redial::{Action, ConnId, Endpoint, Event, How, Instant, Phase, Session, Why};
 
 use super::Machine;
 
@@ -107,7 +107,8 @@ impl Machine for Floor {
             self.newest = self.newest.saturating_add(1);
             let conn = ConnId::new(self.newest);
             self.state = State::Opening { conn, deadline: after(now, OPEN_WITHIN_NS) };
-            return Some(Action::Open { conn });
+            let (endpoint, session) = (Endpoint::new(0), Session::Fresh);
+            return Some(Action::Open { conn, endpoint, session });
         }
         self.pending = false;
         let deadline = self.deadline();

@@ -218,7 +218,7 @@ fn until_open(machine: &mut impl Machine, now: &mut Instant) -> ConnId {
     loop {
         let mut opened = None;
         while let Some(action) = machine.poll_action(*now) {
-            if let Action::Open { conn } = action {
+            if let Action::Open { conn, .. } = action {
                 opened = Some(conn);
             }
             black_box(&action);

@@ -57,6 +57,7 @@ impl Driver for Prompt {
                 Action::DisarmTimer => self.armed = None,
                 Action::Open { .. }
                 | Action::Close { .. }
+                | Action::RefreshCredentials { .. }
                 | Action::Ping { .. }
                 | Action::Unsubscribe { .. }
                 | Action::Subscribe { .. }
@@ -183,6 +184,7 @@ impl Sloppy {
             Action::DisarmTimer => self.armed = None,
             Action::Open { .. }
             | Action::Close { .. }
+            | Action::RefreshCredentials { .. }
             | Action::Ping { .. }
             | Action::Unsubscribe { .. }
             | Action::Subscribe { .. }

@@ -4,8 +4,10 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Millis, Refusal, Request};
-use redial::{SubKey, Verdict};
+use redial::{
+    Action, Closure, ConnId, Established, Event, How, Instant, IoKind, Millis, Refusal, Request,
+    SubKey, Verdict,
+};
 
 use crate::dice::Dice;
 use crate::faults::Faults;
@@ -90,11 +92,13 @@ impl Net {
     /// Carries out what an action means for sockets; reports and the timer mean nothing to them.
     pub fn perform(&mut self, now: Instant, action: &Action) {
         match *action {
-            Action::Open { conn } => self.dial(now, conn),
+            Action::Open { conn, .. } => self.dial(now, conn),
             Action::Close { conn, how, .. } => self.close(now, conn, how),
             Action::Ping { conn } => self.ping(now, conn),
             Action::Subscribe { conn, request } => self.request(now, conn, request, true),
             Action::Unsubscribe { conn, request } => self.request(now, conn, request, false),
+            // semantics: owner
+            Action::RefreshCredentials { .. } => {}
             Action::Report(_) | Action::ArmTimer { .. } | Action::DisarmTimer => {}
         }
     }
@@ -291,7 +295,9 @@ impl Net {
         let scripted = self.script.dials.is_some();
         if self.timing.has_ready && (scripted || !self.dice.chance(faults.never_ready)) {
             let at = now.saturating_add(self.latency());
-            self.push(at, Item::Report(conn, Event::Ready { conn }));
+            // semantics: owner
+            let ready = Event::Ready { conn, session: Established::Fresh, resumable: false };
+            self.push(at, Item::Report(conn, ready));
         }
         if let Some(closure) = falls {
             self.push(now, Item::Fall(conn, closure));

@@ -1,8 +1,8 @@
 //! What the driver is told: the difference between what is and what it was told before.
 
 use super::{Context, Lifecycle, Pending, State};
-use crate::action::{Action, How, Why};
-use crate::id::ConnId;
+use crate::action::{Action, How, Session, Why};
+use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -62,7 +62,11 @@ impl Lifecycle {
         }
         let action = self
             .poll_close(cx)
-            .or_else(|| self.open(cx).map(|conn| Action::Open { conn }))
+            .or_else(|| {
+                // semantics: owner
+                let (endpoint, session) = (Endpoint(0), Session::Fresh);
+                self.open(cx).map(|conn| Action::Open { conn, endpoint, session })
+            })
             .or_else(|| self.poll_ping(cx));
         if action.is_none() {
             self.pending.0 &= !Pending::HEAD;

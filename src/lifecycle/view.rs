@@ -47,7 +47,10 @@ impl Lifecycle {
                 status.waits_for = Some(waits_for);
                 status.until = match waits_for {
                     WaitsFor::Pause | WaitsFor::Network => None,
-                    WaitsFor::Backoff | WaitsFor::Floor | WaitsFor::Limit => Some(wait.due()),
+                    WaitsFor::Backoff
+                    | WaitsFor::Floor
+                    | WaitsFor::Limit
+                    | WaitsFor::SessionLimit => Some(wait.due()),
                 };
                 (status.attempt, status.cause) = (self.attempt(), self.cause);
             }

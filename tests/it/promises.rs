@@ -4,8 +4,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Cause, Closure, ConnId, Event, Fact, How, Instant, IoKind, Limit, Link, Misuse, Phase,
-    Policy, Refusal, Request, Seed, Slot, SubKey, WaitsFor, Why,
+    Action, Cause, Closure, ConnId, Endpoint, Established, Event, Fact, How, Instant, IoKind,
+    Limit, Link, Misuse, Phase, Policy, Refusal, Request, Seed, Session, Slot, SubKey, WaitsFor,
+    Why,
 };
 use redial_sim::{Dial, Failure, Prompt, View, World};
 
@@ -21,6 +22,12 @@ const fn millis(millis: u64) -> Duration {
 
 fn world() -> World<Prompt> {
     World::builder(Policy::new()).story()
+}
+
+/// What a link without other endpoints and sessions asks for.
+fn open(number: u64) -> Action {
+    let (endpoint, session) = (Endpoint::new(0), Session::Fresh);
+    Action::Open { conn: ConnId::new(number), endpoint, session }
 }
 
 /// A link driven by hand, with a clock that the test sets.
@@ -61,7 +68,7 @@ impl Hand {
         let conn = ConnId::new(number);
         let mut actions = self.drain();
         for _ in 0..16 {
-            if actions.contains(&Action::Open { conn }) {
+            if actions.contains(&open(number)) {
                 return conn;
             }
             actions = self.wait();
@@ -194,7 +201,7 @@ fn p4_a_socket_that_opens_after_it_was_given_up_is_closed_before_the_next_open()
     hand.link.handle(hand.now, Event::Opened { conn }).unwrap();
     let actions = hand.drain();
     let place = |wanted| actions.iter().position(|action| *action == wanted);
-    let (close, open) = (place(abort(Why::Stale)), place(Action::Open { conn: ConnId::new(2) }));
+    let (close, open) = (place(abort(Why::Stale)), place(open(2)));
     assert!(close.is_some() && open.is_some() && close < open, "{actions:?}");
 }
 
@@ -318,7 +325,7 @@ fn p6_nothing_of_a_connection_that_is_gone_changes_anything() {
         Event::Received { conn: old },
         Event::Acked { conn: old, request },
         Event::Refused { conn: old, request, refusal },
-        Event::Ready { conn: old },
+        Event::Ready { conn: old, session: Established::Fresh, resumable: false },
         Event::Closed { conn: old, closure },
     ];
     for event in stale {
@@ -418,7 +425,7 @@ fn p8_every_interval_has_a_width_at_the_cap_too() {
         let mut opens = 0;
         while opens < 12 {
             match link.poll_action(now) {
-                Some(Action::Open { conn }) => {
+                Some(Action::Open { conn, .. }) => {
                     opens += 1;
                     if opens < 12 {
                         failed_at = now;
@@ -497,7 +504,11 @@ fn any_event(dice: &mut redial_sim::Dice) -> Event {
         7 => Event::NetworkUp,
         8 => Event::TimerFired,
         9 => Event::Opened { conn },
-        10 => Event::Ready { conn },
+        10 => Event::Ready {
+            conn,
+            session: if dice.chance(50) { Established::Fresh } else { Established::Resumed },
+            resumable: dice.chance(50),
+        },
         11 => Event::Received { conn },
         12 => Event::Closed { conn, closure: Closure::peer().retry_after(wait) },
         13 => Event::Subscribe { key },

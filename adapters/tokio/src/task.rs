@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use redial::{
-    Action, Closure, ConnId, Event, How, Instant, IoKind, Link, Phase, Slot, Status, Why,
+    Action, Closure, ConnId, Established, Event, How, Instant, IoKind, Link, Phase, Slot, Status,
+    Why,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
@@ -228,7 +229,8 @@ impl<P: Protocol> Task<P> {
                 true
             }
             Inbound::Ready => {
-                self.handle(now, Event::Ready { conn });
+                let session = Established::Fresh;
+                self.handle(now, Event::Ready { conn, session, resumable: false });
                 // The report of a loss comes before the data that follow it.
                 self.perform(now);
                 false
@@ -299,8 +301,10 @@ impl<P: Protocol> Task<P> {
                 observer(now, Observed::Action(&action));
             }
             match action {
-                Action::Open { conn } => self.open(now, conn),
+                Action::Open { conn, .. } => self.open(now, conn),
                 Action::Close { conn, how, why } => self.close(now, conn, how, why),
+                // semantics: owner
+                Action::RefreshCredentials { .. } => {}
                 Action::Ping { conn } => {
                     let ping =
                         self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));

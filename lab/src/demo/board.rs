@@ -133,6 +133,7 @@ impl Board {
             Action::Open { .. } => self.opened(polled),
             Action::Report(status) => self.reported(polled, status),
             Action::Close { .. }
+            | Action::RefreshCredentials { .. }
             | Action::Ping { .. }
             | Action::Subscribe { .. }
             | Action::Unsubscribe { .. }

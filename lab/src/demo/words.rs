@@ -20,6 +20,9 @@ pub(crate) fn cause(cause: Cause) -> String {
         Cause::ReadyTimeout => "not ready in time".to_owned(),
         Cause::Silent => "silence".to_owned(),
         Cause::Network => "no network".to_owned(),
+        Cause::Credentials => "no credentials".to_owned(),
+        Cause::SessionLost => "session lost".to_owned(),
+        Cause::Moved => "moved".to_owned(),
         Cause::Degraded => "degraded".to_owned(),
         _ => format!("{cause:?}"),
     }

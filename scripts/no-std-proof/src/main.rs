@@ -38,7 +38,7 @@ extern "C" fn _start() -> ! {
         for event in events {
             let _ = black_box(link.handle(black_box(now), black_box(event)));
             while let Some(action) = link.poll_action(now) {
-                if let Action::Open { conn } = black_box(action) {
+                if let Action::Open { conn, .. } = black_box(action) {
                     let closure = Closure::peer().code(1012);
                     let _ = link.handle(now, black_box(Event::Opened { conn }));
                     let _ = link.handle(now, black_box(Event::Closed { conn, closure }));

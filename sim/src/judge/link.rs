@@ -444,6 +444,7 @@ impl Judge {
             // A timer that should have fired by now may be armed anew.
             Action::ArmTimer { .. } => self.armed.is_some_and(|armed| armed <= self.now),
             Action::Open { .. }
+            | Action::RefreshCredentials { .. }
             | Action::Ping { .. }
             | Action::Subscribe { .. }
             | Action::Unsubscribe { .. }
@@ -454,8 +455,10 @@ impl Judge {
             format!("a stale event was answered with {action:?}")
         })?;
         match *action {
-            Action::Open { conn } => self.open(conn),
+            Action::Open { conn, .. } => self.open(conn),
             Action::Close { conn, how, why } => self.close(conn, how, why),
+            // semantics: owner
+            Action::RefreshCredentials { .. } => Ok(()),
             Action::Ping { conn } => self.ping(conn),
             Action::Subscribe { conn, request } | Action::Unsubscribe { conn, request } => {
                 let ready =
@@ -645,9 +648,12 @@ fn is_foreign(event: &Event, held: Option<ConnId>) -> bool {
 const fn conn_of(event: &Event) -> Option<ConnId> {
     match *event {
         Event::Opened { conn }
-        | Event::Ready { conn }
+        | Event::Ready { conn, .. }
         | Event::Received { conn }
         | Event::Closed { conn, .. }
+        | Event::Negotiated { conn, .. }
+        | Event::GoAway { conn, .. }
+        | Event::SessionLost { conn }
         | Event::Acked { conn, .. }
         | Event::Refused { conn, .. } => Some(conn),
         _ => None,

@@ -5,8 +5,8 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Cause, Closure, ConnId, Event, How, Instant, Link, Misuse, Phase, Policy, Refusal,
-    Request, Seed, Status, SubKey, Why,
+    Action, Cause, Closure, ConnId, Endpoint, Event, How, Instant, Link, Misuse, Phase, Policy,
+    Refusal, Request, Seed, Session, Status, SubKey, Why,
 };
 
 use super::{Broken, Judge, Promise, View};
@@ -29,6 +29,12 @@ const fn at(millis: u64) -> Instant {
 
 fn conn(number: u64) -> ConnId {
     ConnId::new(number)
+}
+
+/// What a link without other endpoints and sessions asks for.
+fn open(number: u64) -> Action {
+    let (endpoint, session) = (Endpoint::new(0), Session::Fresh);
+    Action::Open { conn: ConnId::new(number), endpoint, session }
 }
 
 fn request(key: u32, number: u64) -> Request {
@@ -79,7 +85,7 @@ impl Court {
     fn open(&mut self, millis: u64, number: u64) -> Outcome {
         self.event(millis, Event::TimerFired)?;
         self.phase(Phase::Opening, number as u32);
-        self.act(Action::Open { conn: conn(number) })?;
+        self.act(open(number))?;
         self.drain(Some(millis + 10_000))
     }
 
@@ -97,7 +103,7 @@ impl Court {
         self.phase(Phase::Waiting, 1);
         self.event(0, Event::Start)?;
         self.phase(Phase::Opening, 1);
-        self.act(Action::Open { conn: conn(1) })?;
+        self.act(open(1))?;
         self.drain(Some(10_000))
     }
 
@@ -234,7 +240,7 @@ fn p3_a_halt_that_nothing_asked_for() {
 fn p4_two_connections() {
     caught(Promise::OneSocket, |court| {
         court.live()?;
-        court.act(Action::Open { conn: conn(2) })
+        court.act(open(2))
     });
 }
 
@@ -392,7 +398,7 @@ fn p6_a_stale_event_that_acts() {
     caught(Promise::StaleIsHarmless, |court| {
         waiting(court)?;
         court.event(20, Event::Received { conn: conn(1) })?;
-        court.act(Action::Open { conn: conn(2) })
+        court.act(open(2))
     });
 }
 
@@ -559,7 +565,7 @@ fn wishes_that_are_not_obeyed() {
         court.fail(10, 1, 700)?;
         court.event(20, Event::Pause)?;
         court.event(700, Event::TimerFired)?;
-        court.act(Action::Open { conn: conn(2) })
+        court.act(open(2))
     });
     caught(Promise::Wishes, |court| {
         court.start()?;
