@@ -59,8 +59,8 @@ pub use limit::Limit;
 pub use link::Link;
 pub use outbox::{Fate, Fates, ItemId, Outbox, OutboxSlot, Overflow, Pushed};
 pub use policy::{
-    FirstPing, Heartbeat, JitterKind, NetworkDown, Pings, Policy, PolicyBuilder, PolicyError,
-    WhenDegraded,
+    FirstPing, Heartbeat, JitterKind, NetworkDown, OnResume, Pings, Policy, PolicyBuilder,
+    PolicyError, Refresh, Rotation, Suspension, WhenDegraded,
 };
 pub use seed::Seed;
 pub use slot::Slot;

@@ -658,7 +658,7 @@ impl Lifecycle {
             Verdict::RetryWithin { from, .. } => self.raise_floor(cx, from.nanos()),
             Verdict::Reauthenticate => {
                 self.failures.reject();
-                if self.failures.rejections() >= cx.policy.rejections {
+                if self.failures.rejections() >= cx.policy.credentials.rejections {
                     return self.enter(cx, State::Halted(Halted::Unauthorized));
                 }
             }

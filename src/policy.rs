@@ -4,12 +4,15 @@ mod builder;
 mod error;
 #[cfg(feature = "serde")]
 mod file;
+mod getters;
+mod parts;
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 pub use builder::PolicyBuilder;
 pub use error::PolicyError;
+pub use parts::{Heartbeat, Rotation, Suspension};
 
 use crate::event::Closure;
 use crate::limit::Limit;
@@ -62,9 +65,12 @@ pub struct Policy {
     pub(crate) late_by: Nanos,
     pub(crate) server_delay_max: Nanos,
     pub(crate) network_down: NetworkDown,
-    /// How many rejections in a row halt.
-    pub(crate) rejections: u32,
+    pub(crate) suspend: Option<Suspension>,
+    pub(crate) credentials: Credentials,
+    pub(crate) sessions: Sessions,
+    pub(crate) endpoints: Endpoints,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) rotate: Option<Rotation>,
     pub(crate) rules: Rules,
 }
 
@@ -136,61 +142,6 @@ pub(crate) struct GiveUp {
     pub(crate) outage: Option<Nanos>,
 }
 
-/// How silence is noticed: pings and patience.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Heartbeat {
-    pub(crate) ping_after: Nanos,
-    pub(crate) dead_after: Nanos,
-    pub(crate) pings: Pings,
-    pub(crate) first: FirstPing,
-}
-
-impl Heartbeat {
-    /// Pings after `ping_after` without a byte; `dead_after` without a byte after a ping is death.
-    #[must_use]
-    pub const fn new(ping_after: Duration, dead_after: Duration) -> Self {
-        Self {
-            ping_after: Nanos::from_duration(ping_after),
-            dead_after: Nanos::from_duration(dead_after),
-            pings: Pings::WhenSilent,
-            first: FirstPing::Fixed,
-        }
-    }
-
-    /// When pings are sent; [`Pings::WhenSilent`] unless said.
-    #[must_use]
-    pub const fn pings(mut self, pings: Pings) -> Self {
-        self.pings = pings;
-        self
-    }
-
-    /// When the first ping is due; [`FirstPing::Fixed`] unless said.
-    #[must_use]
-    pub const fn first(mut self, first: FirstPing) -> Self {
-        self.first = first;
-        self
-    }
-
-    /// The silence after which a ping is sent.
-    #[must_use]
-    pub const fn ping_after(&self) -> Duration {
-        self.ping_after.as_duration()
-    }
-
-    /// The silence after a ping that is death.
-    #[must_use]
-    pub const fn dead_after(&self) -> Duration {
-        self.dead_after.as_duration()
-    }
-
-    /// Whether pings wait for silence.
-    #[must_use]
-    pub const fn sends(&self) -> Pings {
-        self.pings
-    }
-}
-
 /// When pings are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -236,6 +187,64 @@ pub enum NetworkDown {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Credentials {
+    pub(crate) when: Refresh,
+    pub(crate) within: Nanos,
+    /// How many rejections in a row halt.
+    pub(crate) rejections: u32,
+}
+
+/// When credentials are fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Refresh {
+    /// Never: rejections only count.
+    Never,
+    /// Before the attempt that follows a rejection, and when those at hand have run out.
+    OnRejection,
+    /// Before every attempt.
+    EveryAttempt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Sessions {
+    /// How many failed resumes in a row make the next session fresh.
+    pub(crate) resume_failures: u32,
+    pub(crate) fresh: [Option<Limit>; SESSION_LIMITS],
+    pub(crate) subscriptions: OnResume,
+}
+
+/// What a resumed session holds of the subscriptions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum OnResume {
+    /// Nothing: all of them are said again.
+    Replay,
+    /// All that were confirmed: only the difference is said.
+    Kept,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Endpoints {
+    /// 1 to [`ENDPOINTS_MAX`].
+    pub(crate) count: u8,
+    pub(crate) quarantine_shortest: Nanos,
+    pub(crate) quarantine_longest: Nanos,
+    pub(crate) prefer_first_after: Nanos,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Subscriptions {
     pub(crate) window: u16,
     pub(crate) pace: Option<Limit>,
@@ -268,6 +277,12 @@ pub(crate) struct Rules {
     len: u8,
 }
 
+/// How many limits of fresh sessions a policy has room for.
+pub(crate) const SESSION_LIMITS: usize = 2;
+
+/// How many servers a policy can have.
+pub(crate) const ENDPOINTS_MAX: u8 = 8;
+
 /// How many rules, and steps of a table, a policy has room for.
 pub(crate) const LIST_MAX: usize = 16;
 
@@ -297,7 +312,23 @@ impl Policy {
             late_by: Nanos::from_millis(5_000),
             server_delay_max: Nanos::from_millis(3_600_000),
             network_down: NetworkDown::Drop,
-            rejections: 3,
+            suspend: None,
+            credentials: Credentials {
+                when: Refresh::Never,
+                within: Nanos::from_millis(10_000),
+                rejections: 3,
+            },
+            sessions: Sessions {
+                resume_failures: 3,
+                fresh: [None; SESSION_LIMITS],
+                subscriptions: OnResume::Replay,
+            },
+            endpoints: Endpoints {
+                count: 1,
+                quarantine_shortest: Nanos::from_millis(5_000),
+                quarantine_longest: Nanos::from_millis(300_000),
+                prefer_first_after: Nanos::from_millis(60_000),
+            },
             subscriptions: Subscriptions {
                 window: 100,
                 pace: None,
@@ -307,6 +338,7 @@ impl Policy {
                 timeouts: 3,
                 when_degraded: WhenDegraded::Keep,
             },
+            rotate: None,
             rules: Rules { list: [Rule::code(1000, 1000, Verdict::Retry); LIST_MAX], len: 0 },
         }
     }
@@ -386,184 +418,6 @@ impl Default for Policy {
     }
 }
 
-/// What each field says. Their names and meanings are those of [`PolicyBuilder`].
-impl Policy {
-    /// The shortest and the longest delay of the ladder.
-    #[must_use]
-    pub const fn retry(&self) -> (Duration, Duration) {
-        (self.retry.shortest.as_duration(), self.retry.longest.as_duration())
-    }
-
-    /// How delays are drawn; `None` if they dangerously have no jitter.
-    #[must_use]
-    pub const fn jitter(&self) -> Option<JitterKind> {
-        match self.retry.jitter {
-            Jitter::Kind(kind) => Some(kind),
-            Jitter::DangerouslyNone => None,
-        }
-    }
-
-    /// The ladder's upper end after `level` failures in a row; `shortest` at level 0. For
-    /// decorrelated jitter the upper end follows the draws instead.
-    #[must_use]
-    pub fn bound(&self, level: u32) -> Duration {
-        let mut bound = self.retry.shortest;
-        for step in 1..=level {
-            let next = self.retry.growth.next(bound, step, &self.retry);
-            if next == bound && step > TABLE_END {
-                break;
-            }
-            bound = next;
-        }
-        bound.as_duration()
-    }
-
-    /// The end of a quick draw.
-    #[must_use]
-    pub const fn first_within(&self) -> Duration {
-        self.retry.first_within.as_duration()
-    }
-
-    /// The window over which a fleet returns.
-    #[must_use]
-    pub const fn spread(&self) -> Option<Duration> {
-        as_duration(self.retry.spread)
-    }
-
-    /// The attempt limit; `None` if there is dangerously none.
-    #[must_use]
-    pub const fn attempts(&self) -> Option<Limit> {
-        self.attempts
-    }
-
-    /// The second, longer limit.
-    #[must_use]
-    pub const fn attempts_long(&self) -> Option<Limit> {
-        self.attempts_long
-    }
-
-    /// Failures in a row after which the link halts.
-    #[must_use]
-    pub const fn give_up_attempts(&self) -> Option<u32> {
-        self.give_up.attempts
-    }
-
-    /// As [`give_up_attempts`](Self::give_up_attempts), until the link was ready once.
-    #[must_use]
-    pub const fn give_up_first_attempts(&self) -> Option<u32> {
-        self.give_up.first_attempts
-    }
-
-    /// The outage after which the link halts.
-    #[must_use]
-    pub const fn give_up_outage(&self) -> Option<Duration> {
-        as_duration(self.give_up.outage)
-    }
-
-    /// The proven uptime that makes a connection settled.
-    #[must_use]
-    pub const fn settle_after(&self) -> Duration {
-        self.settle_after.as_duration()
-    }
-
-    /// The end of the draw before the first attempt.
-    #[must_use]
-    pub const fn start_within(&self) -> Duration {
-        self.start_within.as_duration()
-    }
-
-    /// How long opening may take.
-    #[must_use]
-    pub const fn open_within(&self) -> Duration {
-        self.open_within.as_duration()
-    }
-
-    /// How long the application handshake may take; `None` if there is none.
-    #[must_use]
-    pub const fn ready_within(&self) -> Option<Duration> {
-        as_duration(self.ready_within)
-    }
-
-    /// How long a graceful close may take.
-    #[must_use]
-    pub const fn close_within(&self) -> Duration {
-        self.close_within.as_duration()
-    }
-
-    /// How silence is noticed; `None` if it is not.
-    #[must_use]
-    pub const fn heartbeat(&self) -> Option<Heartbeat> {
-        self.heartbeat
-    }
-
-    /// How late a deadline may be applied before it means that the machine slept.
-    #[must_use]
-    pub const fn late_by(&self) -> Duration {
-        self.late_by.as_duration()
-    }
-
-    /// The longest wait that a server can ask for.
-    #[must_use]
-    pub const fn server_delay_max(&self) -> Duration {
-        self.server_delay_max.as_duration()
-    }
-
-    /// What `NetworkDown` does to what is held.
-    #[must_use]
-    pub const fn network_down(&self) -> NetworkDown {
-        self.network_down
-    }
-
-    /// Rejections of our credentials in a row that halt.
-    #[must_use]
-    pub const fn rejections(&self) -> u32 {
-        self.rejections
-    }
-
-    /// The most requests in flight.
-    #[must_use]
-    pub const fn window(&self) -> u16 {
-        self.subscriptions.window
-    }
-
-    /// The limit of requests over time.
-    #[must_use]
-    pub const fn pace(&self) -> Option<Limit> {
-        self.subscriptions.pace
-    }
-
-    /// How long the answer to a request may take.
-    #[must_use]
-    pub const fn ack_within(&self) -> Duration {
-        self.subscriptions.ack_within.as_duration()
-    }
-
-    /// The shortest and the longest delay before a key is tried again.
-    #[must_use]
-    pub const fn subscription_retry(&self) -> (Duration, Duration) {
-        let terms = &self.subscriptions;
-        (terms.retry_shortest.as_duration(), terms.retry_longest.as_duration())
-    }
-
-    /// Failed requests in a row after which a key is given up for now.
-    #[must_use]
-    pub const fn timeouts(&self) -> u32 {
-        self.subscriptions.timeouts
-    }
-
-    /// What happens then.
-    #[must_use]
-    pub const fn when_degraded(&self) -> WhenDegraded {
-        self.subscriptions.when_degraded
-    }
-
-    /// The policy's own readings of closures, in order.
-    #[must_use]
-    pub fn rules(&self) -> &[Rule] {
-        self.rules.as_slice()
-    }
-}
-
 impl Rules {
     pub(crate) fn as_slice(&self) -> &[Rule] {
         self.list.get(..usize::from(self.len)).unwrap_or_default()
@@ -621,10 +475,3 @@ impl Retry {
 
 /// Beyond this level a table only repeats its last step.
 const TABLE_END: u32 = LIST_MAX as u32;
-
-const fn as_duration(span: Option<Nanos>) -> Option<Duration> {
-    match span {
-        Some(span) => Some(span.as_duration()),
-        None => None,
-    }
-}

@@ -10,7 +10,8 @@ use core::time::Duration;
 
 use super::error::Problem;
 use super::{
-    Growth, Heartbeat, Jitter, JitterKind, LIST_MAX, NetworkDown, Policy, PolicyError, WhenDegraded,
+    Growth, Heartbeat, Jitter, JitterKind, LIST_MAX, NetworkDown, OnResume, Policy, PolicyError,
+    Refresh, Rotation, SESSION_LIMITS, Suspension, WhenDegraded,
 };
 use crate::limit::Limit;
 use crate::time::Nanos;
@@ -218,7 +219,80 @@ impl PolicyBuilder {
 
     /// Rejections of our credentials, since a settled connection or `Start`, that halt; 3.
     pub const fn rejections(mut self, rejections: u32) -> Self {
-        self.policy.rejections = rejections;
+        self.policy.credentials.rejections = rejections;
+        self
+    }
+
+    /// When credentials are fetched; [`Refresh::Never`].
+    pub const fn refresh(mut self, when: Refresh) -> Self {
+        self.policy.credentials.when = when;
+        self
+    }
+
+    /// How long fetching credentials may take before the attempt has failed; 10 s.
+    pub const fn refresh_within(mut self, within: Duration) -> Self {
+        self.policy.credentials.within = Nanos::from_duration(within);
+        self
+    }
+
+    /// Failed resumes in a row after which the next session is fresh; 3. Sessions need
+    /// [`ready_within`](Self::ready_within).
+    pub const fn resume_failures(mut self, failures: u32) -> Self {
+        self.policy.sessions.resume_failures = failures;
+        self
+    }
+
+    /// Limits of fresh sessions, which resumes do not spend, at most 2 and all binding; none.
+    pub const fn fresh_sessions(mut self, limits: &[Limit]) -> Self {
+        let mut fresh = [None; SESSION_LIMITS];
+        let mut index = 0;
+        while index < limits.len() && index < SESSION_LIMITS {
+            fresh[index] = Some(limits[index]);
+            index += 1;
+        }
+        self.error.add(limits.len() > SESSION_LIMITS, Problem::FreshFull);
+        self.policy.sessions.fresh = fresh;
+        self
+    }
+
+    /// What a resumed session holds of the subscriptions; [`OnResume::Replay`].
+    pub const fn on_resume(mut self, what: OnResume) -> Self {
+        self.policy.sessions.subscriptions = what;
+        self
+    }
+
+    /// How many servers there are to dial, at most 8; 1. Endpoint 0 is the preferred one.
+    pub const fn endpoints(mut self, count: u8) -> Self {
+        self.policy.endpoints.count = count;
+        self
+    }
+
+    /// The shortest and the longest time that a failed endpoint is left alone while another is open,
+    /// doubling in between; 5 s and 5 min.
+    pub const fn quarantine(mut self, shortest: Duration, longest: Duration) -> Self {
+        self.policy.endpoints.quarantine_shortest = Nanos::from_duration(shortest);
+        self.policy.endpoints.quarantine_longest = Nanos::from_duration(longest);
+        self
+    }
+
+    /// How long endpoint 0 must have been open, while another is live, before the link moves back to
+    /// it; 1 min.
+    pub const fn prefer_first_after(mut self, open: Duration) -> Self {
+        self.policy.endpoints.prefer_first_after = Nanos::from_duration(open);
+        self
+    }
+
+    /// The slower cadence of a long outage, counted as for [`give_up_outage`](Self::give_up_outage);
+    /// none.
+    pub const fn suspend(mut self, suspension: Option<Suspension>) -> Self {
+        self.policy.suspend = suspension;
+        self
+    }
+
+    /// When connections are replaced, make before break; none. It takes two connections at once,
+    /// hence limits with a burst of at least 2.
+    pub const fn rotate(mut self, rotation: Option<Rotation>) -> Self {
+        self.policy.rotate = rotation;
         self
     }
 

@@ -9,7 +9,8 @@
 use core::fmt;
 
 use super::{
-    GiveUp, Growth, Heartbeat, Jitter, JitterKind, LIST_MAX, Policy, Retry, Subscriptions,
+    ENDPOINTS_MAX, Endpoints, GiveUp, Growth, Heartbeat, Jitter, JitterKind, LIST_MAX, Policy,
+    Retry, Rotation, Sessions, Subscriptions, Suspension,
 };
 use crate::limit::Limit;
 use crate::time::Nanos;
@@ -80,7 +81,20 @@ problems! {
     DeadAfter: "heartbeat.dead_after must be at least 1 ms and at most 10 years",
     LateBy: "late_by must be at most 10 years",
     ServerDelayMax: "server_delay_max must be at least 1 s and at most 49 days",
+    SuspendAfter: "suspend.after must be at least 1 ms and at most 10 years",
+    SuspendDelays: "suspend.longest must be longer than suspend.shortest, and both at least 1 ms and at most 10 years",
+    RefreshWithin: "credentials.within must be at least 1 ms and at most 10 years",
     Rejections: "credentials.rejections must be at least 1",
+    ResumeFailures: "sessions.resume_failures must be at least 1",
+    FreshLimit: "sessions.fresh must be limits with a burst of at least 1 and an interval of at least 1 ms and at most 10 years, the two multiplied at most 100 years",
+    FreshFull: "sessions.fresh must be at most 2 limits",
+    EndpointCount: "endpoints.count must be 1 to 8",
+    Quarantine: "endpoints.quarantine must rise, from at least 1 ms to at most 10 years",
+    PreferFirstAfter: "endpoints.prefer_first_after must be at least 1 ms and at most 10 years",
+    RotateAfter: "rotate.after must be at least 1 ms and at most 10 years",
+    RotateJitter: "rotate.jitter must be at least 1 ms and at most rotate.after",
+    RotateOverlap: "rotate.overlap must be at least 1 ms and at most 10 years",
+    RotateBurst: "rotate needs attempts.burst, and attempts_long.burst where there is one, of at least 2",
     Window: "subscriptions.window must be at least 1",
     PaceBurst: "subscriptions.pace.burst must be at least 1, and times subscriptions.pace.interval at most 100 years",
     PaceInterval: "subscriptions.pace.interval must be at least 1 ms and at most 10 years",
@@ -114,7 +128,17 @@ impl PolicyError {
         found.limits(policy);
         found.give_up(&policy.give_up);
         found.deadlines(policy);
+        if let Some(suspension) = policy.suspend {
+            found.suspend(suspension);
+        }
+        found.span(policy.credentials.within, Problem::RefreshWithin);
+        found.add(policy.credentials.rejections == 0, Problem::Rejections);
+        found.sessions(&policy.sessions);
+        found.endpoints(&policy.endpoints);
         found.subscriptions(&policy.subscriptions);
+        if let Some(rotation) = policy.rotate {
+            found.rotate(rotation, policy);
+        }
         let mut index = 0;
         while index < policy.rules.len as usize {
             if !is_rule(&policy.rules.list[index]) {
@@ -197,7 +221,40 @@ impl PolicyError {
         let server_delay_max = policy.server_delay_max.0;
         let in_range = server_delay_max >= 1_000 * MILLI && server_delay_max <= DAYS_49;
         self.add(!in_range, Problem::ServerDelayMax);
-        self.add(policy.rejections == 0, Problem::Rejections);
+    }
+
+    const fn suspend(&mut self, suspension: Suspension) {
+        self.span(suspension.after, Problem::SuspendAfter);
+        self.rise(suspension.shortest, suspension.longest, Problem::SuspendDelays);
+    }
+
+    const fn sessions(&mut self, sessions: &Sessions) {
+        self.add(sessions.resume_failures == 0, Problem::ResumeFailures);
+        let mut index = 0;
+        while index < sessions.fresh.len() {
+            if let Some(limit) = sessions.fresh[index] {
+                self.limit(limit, Problem::FreshLimit, Problem::FreshLimit);
+            }
+            index += 1;
+        }
+    }
+
+    const fn endpoints(&mut self, endpoints: &Endpoints) {
+        let count = endpoints.count;
+        self.add(count == 0 || count > ENDPOINTS_MAX, Problem::EndpointCount);
+        let (shortest, longest) = (endpoints.quarantine_shortest, endpoints.quarantine_longest);
+        self.rise(shortest, longest, Problem::Quarantine);
+        self.span(endpoints.prefer_first_after, Problem::PreferFirstAfter);
+    }
+
+    const fn rotate(&mut self, rotation: Rotation, policy: &Policy) {
+        self.span(rotation.after, Problem::RotateAfter);
+        let jitter = rotation.jitter.0;
+        self.add(jitter < MILLI || jitter > rotation.after.0, Problem::RotateJitter);
+        self.span(rotation.overlap, Problem::RotateOverlap);
+        // A rotation begins only while another attempt would be left (P1).
+        self.add(is_single(policy.attempts), Problem::RotateBurst);
+        self.add(is_single(policy.attempts_long), Problem::RotateBurst);
     }
 
     const fn subscriptions(&mut self, terms: &Subscriptions) {
@@ -214,6 +271,12 @@ impl PolicyError {
 
     const fn span(&mut self, span: Nanos, problem: Problem) {
         self.add(span.0 < MILLI || span.0 > YEARS_10, problem);
+    }
+
+    const fn rise(&mut self, from: Nanos, to: Nanos, problem: Problem) {
+        self.span(from, problem);
+        self.span(to, problem);
+        self.add(from.0 >= to.0, problem);
     }
 
     const fn optional(&mut self, span: Option<Nanos>, problem: Problem) {
@@ -235,6 +298,8 @@ impl PolicyError {
         RULE_TEXT
     }
 }
+
+const _: () = assert!(TEXTS.len() <= u64::BITS as usize, "one bit per problem");
 
 const RULE_TEXT: &str = "a rule's range must rise within 1000 to 4999 for close codes or 100 to 599 \
                          for HTTP, and retry_within must rise";
@@ -279,6 +344,13 @@ const fn is_table(steps: &[Nanos; LIST_MAX], len: usize, retry: &Retry) -> bool 
         index += 1;
     }
     true
+}
+
+const fn is_single(limit: Option<Limit>) -> bool {
+    match limit {
+        Some(limit) => limit.burst < 2,
+        None => false,
+    }
 }
 
 const fn is_rule(rule: &Rule) -> bool {

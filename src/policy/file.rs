@@ -1,15 +1,14 @@
 //! A policy as a file: the same names, the same validation, every wrong field at once.
 
-use core::fmt;
+mod lists;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    FirstPing, GiveUp, Growth, Heartbeat, Jitter, JitterKind, LIST_MAX, NetworkDown, Pings, Policy,
-    PolicyBuilder, PolicyError, Retry, Rules, Subscriptions, WhenDegraded,
+    Credentials, Endpoints, FirstPing, GiveUp, Growth, Heartbeat, Jitter, JitterKind, NetworkDown,
+    OnResume, Pings, Policy, PolicyBuilder, PolicyError, Refresh, Retry, Rotation, Rules,
+    SESSION_LIMITS, Sessions, Subscriptions, Suspension, WhenDegraded,
 };
 use crate::limit::Limit;
 use crate::span::Span;
@@ -50,8 +49,12 @@ struct File {
     late_by: Span,
     server_delay_max: Span,
     network_down: NetworkDown,
+    suspend: Option<SuspendFile>,
     credentials: CredentialsFile,
+    sessions: SessionsFile,
+    endpoints: EndpointsFile,
     subscriptions: SubscriptionsFile,
+    rotate: Option<RotateFile>,
     rules: Rules,
 }
 
@@ -138,6 +141,8 @@ impl Default for HeartbeatFile {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CredentialsFile {
+    when: Refresh,
+    within: Span,
     rejections: u32,
 }
 
@@ -145,6 +150,53 @@ impl Default for CredentialsFile {
     fn default() -> Self {
         File::default().credentials
     }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SessionsFile {
+    resume_failures: u32,
+    fresh: Fresh,
+    subscriptions: OnResume,
+}
+
+/// Up to two limits.
+struct Fresh([Option<Limit>; SESSION_LIMITS]);
+
+impl Default for SessionsFile {
+    fn default() -> Self {
+        File::default().sessions
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EndpointsFile {
+    count: u8,
+    quarantine: [Span; 2],
+    prefer_first_after: Span,
+}
+
+impl Default for EndpointsFile {
+    fn default() -> Self {
+        File::default().endpoints
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuspendFile {
+    after: Span,
+    shortest: Span,
+    longest: Span,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateFile {
+    after: Span,
+    jitter: Span,
+    overlap: Span,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,8 +263,12 @@ impl From<Policy> for File {
             late_by: Span(policy.late_by),
             server_delay_max: Span(policy.server_delay_max),
             network_down: policy.network_down,
-            credentials: CredentialsFile { rejections: policy.rejections },
+            suspend: policy.suspend.map(Into::into),
+            credentials: policy.credentials.into(),
+            sessions: policy.sessions.into(),
+            endpoints: policy.endpoints.into(),
             subscriptions: policy.subscriptions.into(),
+            rotate: policy.rotate.map(Into::into),
             rules: policy.rules,
         }
     }
@@ -243,8 +299,12 @@ impl From<File> for Policy {
             late_by: file.late_by.0,
             server_delay_max: file.server_delay_max.0,
             network_down: file.network_down,
-            rejections: file.credentials.rejections,
+            suspend: file.suspend.map(Into::into),
+            credentials: file.credentials.into(),
+            sessions: file.sessions.into(),
+            endpoints: file.endpoints.into(),
             subscriptions: file.subscriptions.into(),
+            rotate: file.rotate.map(Into::into),
             rules: file.rules,
         }
     }
@@ -293,6 +353,88 @@ impl From<RetryFile> for Retry {
             spread: file.spread.map(|span| span.0),
             zero: file.dangerously_zero_delay,
         }
+    }
+}
+
+impl From<Suspension> for SuspendFile {
+    fn from(terms: Suspension) -> Self {
+        Self {
+            after: Span(terms.after),
+            shortest: Span(terms.shortest),
+            longest: Span(terms.longest),
+        }
+    }
+}
+
+impl From<SuspendFile> for Suspension {
+    fn from(file: SuspendFile) -> Self {
+        Self { after: file.after.0, shortest: file.shortest.0, longest: file.longest.0 }
+    }
+}
+
+impl From<Credentials> for CredentialsFile {
+    fn from(terms: Credentials) -> Self {
+        Self { when: terms.when, within: Span(terms.within), rejections: terms.rejections }
+    }
+}
+
+impl From<CredentialsFile> for Credentials {
+    fn from(file: CredentialsFile) -> Self {
+        Self { when: file.when, within: file.within.0, rejections: file.rejections }
+    }
+}
+
+impl From<Sessions> for SessionsFile {
+    fn from(terms: Sessions) -> Self {
+        Self {
+            resume_failures: terms.resume_failures,
+            fresh: Fresh(terms.fresh),
+            subscriptions: terms.subscriptions,
+        }
+    }
+}
+
+impl From<SessionsFile> for Sessions {
+    fn from(file: SessionsFile) -> Self {
+        Self {
+            resume_failures: file.resume_failures,
+            fresh: file.fresh.0,
+            subscriptions: file.subscriptions,
+        }
+    }
+}
+
+impl From<Endpoints> for EndpointsFile {
+    fn from(terms: Endpoints) -> Self {
+        Self {
+            count: terms.count,
+            quarantine: [Span(terms.quarantine_shortest), Span(terms.quarantine_longest)],
+            prefer_first_after: Span(terms.prefer_first_after),
+        }
+    }
+}
+
+impl From<EndpointsFile> for Endpoints {
+    fn from(file: EndpointsFile) -> Self {
+        let [quarantine_shortest, quarantine_longest] = file.quarantine;
+        Self {
+            count: file.count,
+            quarantine_shortest: quarantine_shortest.0,
+            quarantine_longest: quarantine_longest.0,
+            prefer_first_after: file.prefer_first_after.0,
+        }
+    }
+}
+
+impl From<Rotation> for RotateFile {
+    fn from(terms: Rotation) -> Self {
+        Self { after: Span(terms.after), jitter: Span(terms.jitter), overlap: Span(terms.overlap) }
+    }
+}
+
+impl From<RotateFile> for Rotation {
+    fn from(file: RotateFile) -> Self {
+        Self { after: file.after.0, jitter: file.jitter.0, overlap: file.overlap.0 }
     }
 }
 
@@ -389,161 +531,5 @@ impl From<VerdictFile> for Verdict {
             VerdictFile::FreshSession => Self::FreshSession,
             VerdictFile::Halt => Self::Halt,
         }
-    }
-}
-
-const NO_LIMIT: &str = "dangerously_none";
-
-impl Serialize for Attempts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(limit) => LimitFile::from(limit).serialize(serializer),
-            None => serializer.serialize_str(NO_LIMIT),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Attempts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Attempts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("attempts as {\"burst\", \"interval\"} or \"dangerously_none\"")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Attempts, E> {
-                match text {
-                    NO_LIMIT => Ok(Attempts(None)),
-                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Attempts, A::Error> {
-                let limit = LimitFile::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Attempts(Some(limit.into())))
-            }
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-impl Serialize for Growth {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Ratio { numerator, denominator } => {
-                [numerator, denominator].serialize(serializer)
-            }
-            Self::Table { steps, len } => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                let steps = steps.get(..usize::from(*len)).unwrap_or_default();
-                map.serialize_entry("table", &Spans(steps))?;
-                map.end()
-            }
-        }
-    }
-}
-
-struct Spans<'a>(&'a [Nanos]);
-
-impl Serialize for Spans<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|span| Span(*span)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Growth {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct TableFile {
-            table: Table,
-        }
-
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Growth;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("growth as [numerator, denominator] or {\"table\": [durations]}")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Growth, A::Error> {
-                let mut next = |index| {
-                    seq.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))
-                };
-                let (numerator, denominator) = (next(0)?, next(1)?);
-                match seq.next_element::<u32>()? {
-                    None => Ok(Growth::Ratio { numerator, denominator }),
-                    Some(_) => Err(A::Error::invalid_length(3, &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Growth, A::Error> {
-                let TableFile { table: Table { steps, len } } =
-                    TableFile::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Growth::Table { steps, len })
-            }
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-struct Table {
-    steps: [Nanos; LIST_MAX],
-    len: u8,
-}
-
-impl<'de> Deserialize<'de> for Table {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut steps = [Span(Nanos::ZERO); LIST_MAX];
-        let len = deserializer.deserialize_seq(Filler { list: &mut steps, read: Ok::<Span, _> })?;
-        Ok(Self { steps: steps.map(|span| span.0), len })
-    }
-}
-
-impl Serialize for Rules {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(usize::from(self.len)))?;
-        for rule in self.as_slice() {
-            seq.serialize_element(&RuleFile::from(*rule))?;
-        }
-        seq.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Rules {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut rules = Policy::new().rules;
-        let filler = Filler { list: &mut rules.list, read: RuleFile::rule };
-        rules.len = deserializer.deserialize_seq(filler)?;
-        Ok(rules)
-    }
-}
-
-/// Reads a list of at most 16 elements into an array, and returns how many there were.
-struct Filler<'a, F, T> {
-    list: &'a mut [T; LIST_MAX],
-    read: fn(F) -> Result<T, &'static str>,
-}
-
-impl<'de, F: Deserialize<'de>, T> Visitor<'de> for Filler<'_, F, T> {
-    type Value = u8;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {LIST_MAX} entries")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<u8, A::Error> {
-        let mut len = 0_u8;
-        while let Some(element) = seq.next_element()? {
-            let Some(place) = self.list.get_mut(usize::from(len)) else {
-                return Err(A::Error::invalid_length(LIST_MAX.saturating_add(1), &"at most 16"));
-            };
-            *place = (self.read)(element).map_err(A::Error::custom)?;
-            len = len.saturating_add(1);
-        }
-        Ok(len)
     }
 }

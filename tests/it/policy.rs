@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use redial::{Heartbeat, JitterKind, Limit, Policy, Rule, Verdict};
+use redial::{
+    Heartbeat, JitterKind, Limit, OnResume, Policy, Refresh, Rotation, Rule, Suspension, Verdict,
+};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -12,6 +14,8 @@ const fn ms(millis: u64) -> Duration {
 #[test]
 fn each_wrong_field_is_named() {
     let table = [ms(600); 17];
+    let limit = Limit::new(1, ms(5_000));
+    let rotation = Some(Rotation::new(ms(9), ms(3), ms(5)));
     let years = |years: u64| Duration::from_secs(years * 365 * 24 * 3_600);
     let cases = [
         ("retry.shortest", Policy::builder().retry(ms(0), ms(30_000))),
@@ -43,7 +47,34 @@ fn each_wrong_field_is_named() {
         ("heartbeat.dead_after", Policy::builder().heartbeat(Some(Heartbeat::new(ms(5), ms(0))))),
         ("late_by", Policy::builder().late_by(years(11))),
         ("server_delay_max", Policy::builder().server_delay_max(ms(999))),
+        ("suspend.after", Policy::builder().suspend(Some(Suspension::new(ms(0), ms(1), ms(2))))),
+        ("suspend.longest", Policy::builder().suspend(Some(Suspension::new(ms(1), ms(2), ms(2))))),
+        ("credentials.within", Policy::builder().refresh_within(ms(0))),
         ("credentials.rejections", Policy::builder().rejections(0)),
+        ("sessions.resume_failures", Policy::builder().resume_failures(0)),
+        (
+            "sessions.fresh must be limits",
+            Policy::builder().fresh_sessions(&[Limit::new(0, ms(9))]),
+        ),
+        (
+            "sessions.fresh must be limits",
+            Policy::builder().fresh_sessions(&[limit, Limit::new(1, ms(0))]),
+        ),
+        ("sessions.fresh must be at most 2", Policy::builder().fresh_sessions(&[limit; 3])),
+        ("endpoints.count", Policy::builder().endpoints(0)),
+        ("endpoints.count", Policy::builder().endpoints(9)),
+        ("endpoints.quarantine", Policy::builder().quarantine(ms(0), ms(2))),
+        ("endpoints.quarantine", Policy::builder().quarantine(ms(2), ms(2))),
+        ("endpoints.prefer_first_after", Policy::builder().prefer_first_after(ms(0))),
+        ("rotate.after", Policy::builder().rotate(Some(Rotation::new(years(11), ms(1), ms(1))))),
+        ("rotate.jitter", Policy::builder().rotate(Some(Rotation::new(ms(1), ms(0), ms(1))))),
+        ("rotate.jitter", Policy::builder().rotate(Some(Rotation::new(ms(1), ms(2), ms(1))))),
+        ("rotate.overlap", Policy::builder().rotate(Some(Rotation::new(ms(1), ms(1), ms(0))))),
+        ("rotate needs", Policy::builder().rotate(rotation).attempts(Limit::new(1, ms(10_000)))),
+        (
+            "rotate needs",
+            Policy::builder().rotate(rotation).attempts_long(Some(Limit::new(1, years(1)))),
+        ),
         ("subscriptions.ack_within", Policy::builder().ack_within(ms(0))),
         ("heartbeat.ping_after", Policy::builder().heartbeat(Some(Heartbeat::new(ms(0), ms(5))))),
         ("subscriptions.window", Policy::builder().window(0)),
@@ -105,16 +136,53 @@ mod file {
       "open_within": "10s", "ready_within": null, "close_within": "3s",
       "heartbeat": { "ping_after": "15s", "dead_after": "10s", "pings": "when_silent",
                      "first": "fixed" },
-      "late_by": "5s", "server_delay_max": "1h", "network_down": "drop",
-      "credentials": { "rejections": 3 },
+      "late_by": "5s", "server_delay_max": "1h", "network_down": "drop", "suspend": null,
+      "credentials": { "when": "never", "within": "10s", "rejections": 3 },
+      "sessions": { "resume_failures": 3, "fresh": [], "subscriptions": "replay" },
+      "endpoints": { "count": 1, "quarantine": ["5s", "5m"], "prefer_first_after": "1m" },
       "subscriptions": { "window": 100, "pace": null, "ack_within": "10s", "retry": ["1s", "30s"],
                          "timeouts": 3, "when_degraded": "keep" },
-      "rules": [] }"#;
+      "rotate": null, "rules": [] }"#;
 
     #[test]
     fn the_defaults_as_a_file() {
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::new());
         assert_eq!(serde_json::from_str::<Policy>(DEFAULTS).unwrap(), Policy::new());
+    }
+
+    /// What the defaults leave out, as a file and as the builder says it.
+    #[test]
+    fn what_is_null_by_default_as_a_file() {
+        let text = r#"{
+          "suspend": { "after": "5m", "shortest": "30s", "longest": "2m" },
+          "rotate": { "after": "23h", "jitter": "30m", "overlap": "30s" },
+          "subscriptions": { "pace": { "burst": 5, "interval": "200ms" } },
+          "rules": [{ "code": [4000, 4099], "verdict": "halt" },
+                    { "http": [500, 599], "verdict": { "retry_within": ["5s", "30s"] } }],
+          "credentials": { "when": "every_attempt" },
+          "sessions": { "fresh": [{ "burst": 1, "interval": "5s" },
+                                  { "burst": 1000, "interval": "86.4s" }],
+                        "subscriptions": "kept" },
+          "endpoints": { "count": 3, "quarantine": ["1s", "1m"], "prefer_first_after": "2m" } }"#;
+        let minutes = |minutes: u64| ms(minutes * 60_000);
+        let within = Verdict::RetryWithin { from: ms(5_000).into(), to: ms(30_000).into() };
+        let policy = Policy::builder()
+            .suspend(Some(Suspension::new(minutes(5), ms(30_000), minutes(2))))
+            .rotate(Some(Rotation::new(minutes(23 * 60), minutes(30), ms(30_000))))
+            .pace(Some(Limit::new(5, ms(200))))
+            .rule(Rule::code(4000, 4099, Verdict::Halt))
+            .rule(Rule::http(500, 599, within))
+            .refresh(Refresh::EveryAttempt)
+            .fresh_sessions(&[Limit::new(1, ms(5_000)), Limit::new(1_000, ms(86_400))])
+            .on_resume(OnResume::Kept)
+            .endpoints(3)
+            .quarantine(ms(1_000), minutes(1))
+            .prefer_first_after(minutes(2))
+            .build()
+            .unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(text).unwrap(), policy);
+        let written = serde_json::to_string(&policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy, "{written}");
     }
 
     #[test]
@@ -149,6 +217,14 @@ mod file {
             ),
             (r#"{"rules": [{"verdict": "halt"}]}"#, "either `code` or `http`"),
             (r#"{"attempts": "none"}"#, "dangerously_none"),
+            (r#"{"suspend": {"after": "5m"}}"#, "missing field `shortest`"),
+            (r#"{"rotate": {"every": "5m"}}"#, "unknown field `every`"),
+            (r#"{"endpoints": {"count": 9}}"#, "endpoints.count must be 1 to 8"),
+            (
+                r#"{"sessions": {"fresh": [{"burst": 1, "interval": "1s"},
+                    {"burst": 1, "interval": "2s"}, {"burst": 1, "interval": "3s"}]}}"#,
+                "a list of at most 2 entries",
+            ),
         ] {
             let error = serde_json::from_str::<Policy>(text).unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
