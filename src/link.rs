@@ -34,7 +34,7 @@ use crate::time::Instant;
 /// let mut link = Link::new(Policy::new(), Seed::from_u64(7));
 /// let now = Instant::ZERO;
 /// link.handle(now, Event::Start)?;
-/// let Some(Action::Open { conn }) = link.poll_action(now) else { panic!("it dials") };
+/// let Some(Action::Open { conn, .. }) = link.poll_action(now) else { panic!("it dials") };
 ///
 /// // Nobody listens: the link waits before it dials again.
 /// link.handle(now, Event::Closed { conn, closure: Closure::unknown().io(IoKind::Refused) })?;
