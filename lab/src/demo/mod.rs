@@ -14,7 +14,6 @@ mod server;
 mod terms;
 mod timeline;
 mod verdict;
-mod words;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
