@@ -45,8 +45,8 @@ impl<W: fmt::Write, S: AsRef<[Slot]> + AsMut<[Slot]>> Recorder<W, S> {
     ///
     /// # Errors
     ///
-    /// If the trace's header cannot be written.
-    pub fn new(policy: Policy, seed: Seed, storage: S, to: W) -> Result<Self, fmt::Error> {
+    /// Gives `to` back if the trace's header cannot be written.
+    pub fn new(policy: Policy, seed: Seed, storage: S, to: W) -> Result<Self, W> {
         let link = Link::with_storage(policy, seed, storage);
         let header = Header { policy, seed, subscriptions: link.capacity() };
         Ok(Self { link, writer: Writer::new(to, &header)? })

@@ -30,12 +30,14 @@ impl<W: fmt::Write> Writer<W> {
     ///
     /// # Errors
     ///
-    /// If the header cannot be written.
-    pub fn new(to: W, header: &Header) -> Result<Self, fmt::Error> {
+    /// Gives `to` back if the header cannot be written.
+    pub fn new(to: W, header: &Header) -> Result<Self, W> {
         let slots = header.subscriptions;
         let mut writer = Self { to, whole: true, at: Instant::ZERO, open: false, slots };
-        writer.write::<HEADER_MAX>(header)?;
-        Ok(writer)
+        match writer.write::<HEADER_MAX>(header) {
+            Ok(()) => Ok(writer),
+            Err(fmt::Error) => Err(writer.to),
+        }
     }
 
     /// `event` was handled at `at`. Misuse is not an event of the trace, for it changes nothing.

@@ -15,4 +15,6 @@ mod outbox;
 mod policy;
 mod promises;
 mod sizes;
+#[cfg(feature = "trace")]
+mod traces;
 mod world;

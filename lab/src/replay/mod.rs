@@ -40,12 +40,16 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<bool, Failure> {
         }
         difference.is_none()
     } else {
-        let lines = trace.complete().map_err(damaged)?;
+        // Who writes a scenario by hand sees what came before the mistake.
+        let mut lines = Vec::new();
+        let completed = trace.complete(&mut lines);
         if args.explain {
             Story::tell(lines.into_iter(), &mut out)?;
         } else {
             trace.print(&lines, &mut out)?;
         }
+        out.flush().map_err(unprintable)?;
+        completed.map_err(damaged)?;
         true
     };
     out.flush().map_err(unprintable)?;
@@ -133,27 +137,28 @@ impl<'a> Trace<'a> {
         Ok(None)
     }
 
-    /// The lines with what the core answers to each event.
-    fn complete(&self) -> Result<Vec<Line>, Damage> {
+    /// Adds the lines to `to`, with what the core answers to each event, up to the first that
+    /// cannot be.
+    fn complete(&self, to: &mut Vec<Line>) -> Result<(), Damage> {
         let Header { policy, seed, subscriptions } = self.header;
         let mut link = Link::with_storage(policy, seed, storage(subscriptions));
-        let mut lines = Vec::new();
         for Numbered { number, line } in &self.lines {
-            lines.push(*line);
             match *line {
                 Line::Event { at, event } => {
                     link.handle(at, event).map_err(|misuse| Damage::new(*number, misuse))?;
-                    drain(&mut link, at, &mut lines);
+                    to.push(*line);
+                    drain(&mut link, at, to);
                 }
                 Line::Subscriptions(slots) => {
                     link.replace_storage(storage(slots)).map_err(|_| {
                         Damage::new(*number, format!("the storage does not grow to {slots} slots"))
                     })?;
+                    to.push(*line);
                 }
                 Line::Action { .. } | Line::Deadline { .. } => {}
             }
         }
-        Ok(lines)
+        Ok(())
     }
 
     fn print(&self, lines: &[Line], out: &mut impl Write) -> Result<(), Failure> {

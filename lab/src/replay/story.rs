@@ -292,8 +292,9 @@ fn closed(closure: Closure) -> String {
     let asks = closure
         .retry_after
         .map_or(String::new(), |wait| format!(", which asks for {}", span(wait)));
-    let says =
-        closure.verdict.map_or(String::new(), |verdict| format!(", which means {verdict:?}"));
+    let says = closure
+        .verdict
+        .map_or(String::new(), |verdict| format!(", which means {}", words::name(verdict)));
     format!("ended: {}{asks}{says}", words::closed(closure.by, closure.fact))
 }
 
