@@ -109,6 +109,18 @@ fn a_wrong_header_is_answered_by_one_line_and_ends_it() {
     assert!(run.get_output().stdout.starts_with(b"{\"error\":"));
 }
 
+#[test]
+fn a_python_script_drives_it_through_an_outage() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/drive.py");
+    let core = env!("CARGO_BIN_EXE_redial-lab");
+    assert_cmd::Command::new("python3")
+        .args([script, core])
+        .timeout(Duration::from_secs(60))
+        .assert()
+        .success()
+        .stderr("");
+}
+
 /// `cargo test --release -p redial-lab --test it -- --ignored fast --nocapture`
 #[test]
 #[ignore = "measures, which only a release build on a quiet machine does"]
