@@ -53,6 +53,9 @@ struct DemoArgs {
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Records the link's trace, for `replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Draws the run as a timeline.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,

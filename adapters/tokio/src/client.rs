@@ -108,7 +108,7 @@ impl Builder {
     /// Records a trace, from which `redial-lab replay` and [`redial::trace`] repeat exactly what the
     /// core did: policy, seed, events and actions, and no message. Each line is written at once, in
     /// the client's task, so `to` must not block for long; a `BufWriter` around a file is fine, and
-    /// is flushed when the client is gone. If writing fails, the trace ends and the client goes on.
+    /// is dropped, which flushes it, before the stream of events ends. If writing fails, the trace ends and the client goes on.
     pub fn record(mut self, to: impl io::Write + Send + 'static) -> Self {
         self.trace = Some(Box::new(to));
         self

@@ -34,6 +34,7 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) request: MakeRequest,
     pub(crate) config: WebSocketConfig,
     pub(crate) observer: Option<Observer>,
+    /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
     pub(crate) recording: Option<Recording>,
     pub(crate) link: Link<Vec<Slot>>,
     pub(crate) topics: Topics<P::Topic>,
