@@ -1,6 +1,7 @@
 //! A trace in sentences.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Write;
 
 use redial::trace::Line;
@@ -14,21 +15,26 @@ use crate::Failure;
 use crate::output::short;
 use crate::words;
 
-/// Tells a trace. Bytes that merely arrive, and the timer, are not worth a sentence; runs of
-/// requests and answers share one.
+/// Tells a trace. Bytes that merely arrive, the timer and the storage are not worth a sentence; what
+/// is said of many keys in a row shares one.
 #[derive(Default)]
 pub(super) struct Story {
     now: Instant,
     /// When each connection was last heard.
     heard: HashMap<ConnId, Instant>,
-    run: Option<Run>,
+    /// As last reported: told when it changes.
+    continuity: Option<Continuity>,
+    /// In the order in which they began; nothing else was told since.
+    runs: Vec<Run>,
     told: Vec<String>,
 }
 
-/// Requests or answers of one kind, one after the other.
+/// The same, said of one key after the other.
 struct Run {
-    at: Instant,
-    conn: ConnId,
+    first: Instant,
+    last: Instant,
+    /// `None` for the application.
+    conn: Option<ConnId>,
     what: &'static str,
     keys: Vec<SubKey>,
 }
@@ -46,7 +52,7 @@ impl Story {
                 say(out, &sentence)?;
             }
         }
-        story.end_run();
+        story.end_runs();
         story.told.iter().try_for_each(|sentence| say(out, sentence))
     }
 
@@ -60,15 +66,12 @@ impl Story {
                 self.now = at.unwrap_or(self.now);
                 self.action(action);
             }
-            Line::Deadline { .. } => {}
-            Line::Subscriptions(slots) => {
-                self.note(&format!("there is room for {slots} subscriptions"));
-            }
+            Line::Deadline { .. } | Line::Subscriptions(_) => {}
         }
     }
 
     fn note(&mut self, sentence: &str) {
-        self.end_run();
+        self.end_runs();
         self.told.push(format!("{}: {sentence}", clock(self.now)));
     }
 
@@ -77,19 +80,26 @@ impl Story {
     }
 
     fn joins(&mut self, conn: ConnId, what: &'static str, request: Request) {
-        if let Some(run) = &mut self.run
-            && (run.conn, run.what) == (conn, what)
-        {
-            run.keys.push(request.key);
-            return;
-        }
-        self.end_run();
-        self.run = Some(Run { at: self.now, conn, what, keys: vec![request.key] });
+        self.run(Some(conn), what, request.key);
     }
 
-    fn end_run(&mut self) {
-        let Some(Run { at, conn, what, keys }) = self.run.take() else { return };
-        self.told.push(format!("{}: connection {conn} {what} {}", clock(at), list(&keys)));
+    fn wishes(&mut self, what: &'static str, key: SubKey) {
+        self.run(None, what, key);
+    }
+
+    fn run(&mut self, conn: Option<ConnId>, what: &'static str, key: SubKey) {
+        let now = self.now;
+        match self.runs.iter_mut().find(|run| (run.conn, run.what) == (conn, what)) {
+            Some(run) => {
+                run.keys.push(key);
+                run.last = now;
+            }
+            None => self.runs.push(Run { first: now, last: now, conn, what, keys: vec![key] }),
+        }
+    }
+
+    fn end_runs(&mut self) {
+        self.told.extend(self.runs.drain(..).map(|run| run.to_string()));
     }
 
     fn event(&mut self, event: Event) {
@@ -102,9 +112,9 @@ impl Story {
             Event::Rotate => self.note("the application wants another connection"),
             Event::NetworkDown => self.note("the platform says that there is no network"),
             Event::NetworkUp => self.note("the platform says that there is a network"),
-            Event::Subscribe { key } => self.note(&format!("key {key} is wanted")),
-            Event::Unsubscribe { key } => self.note(&format!("key {key} is not wanted any more")),
-            Event::Resync { key } => self.note(&format!("key {key} shall be said again")),
+            Event::Subscribe { key } => self.wishes("wants", key),
+            Event::Unsubscribe { key } => self.wishes("no longer wants", key),
+            Event::Resync { key } => self.wishes("found a gap in", key),
             Event::CredentialsReady { ticket, lasts } => {
                 let lasts =
                     lasts.map_or(String::new(), |lasts| format!(", good for {}", span(lasts)));
@@ -231,7 +241,11 @@ impl Story {
     }
 
     fn status(&mut self, status: Status) {
+        let news = status.continuity != std::mem::replace(&mut self.continuity, status.continuity);
         let Some(mut sentence) = phase(&status) else { return };
+        if news {
+            sentence.push_str(&continuity(&status));
+        }
         if status.rotating {
             sentence.push_str(", and a successor is made");
         }
@@ -239,16 +253,22 @@ impl Story {
     }
 }
 
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (clock(self.first), clock(self.last));
+        match self.conn {
+            Some(conn) => write!(f, "{first}: connection {conn}")?,
+            None => write!(f, "{first}: the application")?,
+        }
+        write!(f, " {} {}", self.what, list(&self.keys))?;
+        if first == last { Ok(()) } else { write!(f, ", until {last}") }
+    }
+}
+
 /// `None` for a phase that the sentence before has told.
 fn phase(status: &Status) -> Option<String> {
     let attempt =
         status.attempt.map_or(String::new(), |attempt| format!(" with attempt {attempt}"));
-    let loss = match status.continuity {
-        Some(Continuity::Lost) => format!(", something may be missed, loss {}", status.losses),
-        Some(Continuity::Resumed) => ", resumed without a loss".to_owned(),
-        Some(Continuity::Overlapped) => ", moved without a loss".to_owned(),
-        Some(_) | None => String::new(),
-    };
     Some(match status.phase {
         Phase::Opening | Phase::Greeting => return None,
         Phase::Idle => "is idle".to_owned(),
@@ -258,13 +278,22 @@ fn phase(status: &Status) -> Option<String> {
             format!("waits for {}{until}{attempt}{slowly}", waits_for(status.waits_for))
         }
         Phase::Refreshing => format!("waits for credentials{attempt}"),
-        Phase::Restoring => format!("restores its subscriptions{loss}"),
-        Phase::Live => format!("is live{loss}"),
-        Phase::Degraded => format!("is degraded, for a key is given up for now{loss}"),
+        Phase::Restoring => "restores its subscriptions".to_owned(),
+        Phase::Live => "is live".to_owned(),
+        Phase::Degraded => "is degraded, for a key is given up for now".to_owned(),
         Phase::Closing => "is closing".to_owned(),
         Phase::Halted => format!("halts: {}", halted(status.halted)),
         other => format!("is {other:?}"),
     })
+}
+
+fn continuity(status: &Status) -> String {
+    match status.continuity {
+        Some(Continuity::Lost) => format!(", something may be missed, loss {}", status.losses),
+        Some(Continuity::Resumed) => ", resumed without a loss".to_owned(),
+        Some(Continuity::Overlapped) => ", moved without a loss".to_owned(),
+        Some(_) | None => String::new(),
+    }
 }
 
 fn waits_for(waits_for: Option<WaitsFor>) -> &'static str {

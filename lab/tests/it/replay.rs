@@ -153,13 +153,15 @@ fn explained_it_is_a_story() {
     let run = lab().args(["replay", "--explain"]).arg(&file).assert().success();
     let story = told(&run);
     for sentence in [
+        "0.000s: the application wants 2 keys: 0 to 1",
         "0.000s: the application wants the link up",
         "0.020s: connection 1 ended: i/o refused",
         "5.020s: connection 2 ended: http 503 by peer, which asks for 20s",
         "30.120s: the link is live",
         "70.080s: connection 3 silent for 15s, pinged",
         "80.080s: connection 3 silent for 25s, aborted",
-        "82.080s: the link is live, something may be missed, loss 1",
+        "82.040s: the link restores its subscriptions, something may be missed, loss 1",
+        "82.080s: the link is live",
         "91.040s: the link is idle",
     ] {
         assert!(story.lines().any(|line| line == sentence), "no {sentence:?} in\n{story}");
