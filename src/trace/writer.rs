@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn nothing_is_written_after_a_failure() {
         /// Takes so many lines, then one fails.
+        #[derive(Debug)]
         struct Tight(usize);
         impl fmt::Write for Tight {
             fn write_str(&mut self, _: &str) -> fmt::Result {
