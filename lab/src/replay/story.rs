@@ -311,7 +311,7 @@ fn waits_for(waits_for: Option<WaitsFor>) -> &'static str {
 fn halted(halted: Option<Halted>) -> &'static str {
     match halted {
         Some(Halted::Fatal) => "a closure forbids to retry",
-        Some(Halted::Unauthorized) => "the credentials were rejected too often",
+        Some(Halted::Unauthorized) => "there are no credentials that the server accepts",
         Some(Halted::Exhausted) => "the policy gives up",
         Some(_) | None => "for good",
     }
