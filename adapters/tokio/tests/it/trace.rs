@@ -61,6 +61,8 @@ async fn a_recorded_client_replays() {
         let recorded = replayed(&trace.text());
         assert_eq!(recorded, *seen.lock().unwrap(), "nothing is left out");
         assert!(recorded.len() > 160, "{} lines", recorded.len());
+        let last = trace.text().lines().last().unwrap().to_owned();
+        assert_eq!(last, r#"{"deadline":null}"#, "drains are told to end");
     })
     .await;
 }
