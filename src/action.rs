@@ -8,6 +8,11 @@ use crate::time::Instant;
 ///
 /// Exhaustive on purpose: a driver that skips an action must not compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(into = "crate::wire::ActionRecord", try_from = "crate::wire::ActionRecord")
+)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an action that is not carried out is lost"]
 #[allow(clippy::exhaustive_enums, reason = "a driver that skips an action must not compile")]

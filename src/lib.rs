@@ -17,7 +17,8 @@
 //!
 //! All off by default, all additive.
 //!
-//! - `serde`: a [`Policy`] from a file, and back.
+//! - `serde`: a [`Policy`] from a file, and back; events and actions in the form of a trace.
+//! - `trace`: recording a link and replaying what was recorded. Includes `serde`.
 //! - `defmt`: `defmt::Format` for the public types.
 //! - `arbitrary`: `Arbitrary` for events. It needs `std`.
 
@@ -50,8 +51,12 @@ mod stats;
 mod status;
 mod subscriptions;
 mod time;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod verdict;
 mod wait;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use action::{Action, How, Session, Why};
 pub use cursor::{Cursor, Missing, Seen};
@@ -83,4 +88,8 @@ pub mod docs {
 
     #[doc = include_str!("../docs/states.md")]
     pub mod states {}
+
+    #[cfg(feature = "trace")]
+    #[doc = include_str!("../docs/traces.md")]
+    pub mod traces {}
 }

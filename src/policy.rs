@@ -12,6 +12,8 @@ use core::time::Duration;
 
 pub use builder::PolicyBuilder;
 pub use error::PolicyError;
+#[cfg(feature = "serde")]
+pub(crate) use file::VerdictFile;
 pub use parts::{Heartbeat, Rotation, Suspension};
 
 use crate::event::Closure;

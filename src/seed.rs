@@ -8,6 +8,7 @@ use wyrand::WyRand;
 ///
 /// Two links with one seed draw the same jitter: give each link its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Seed(u64);
 

@@ -82,6 +82,11 @@ pub enum Phase {
 
 /// Why the last connection or attempt ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(into = "crate::wire::CauseRecord", try_from = "crate::wire::CauseRecord")
+)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Cause {

@@ -8,6 +8,11 @@ use crate::time::Millis;
 /// A verdict that the closure states comes first, then the policy's first matching [`Rule`], then
 /// the table of [`Verdict::of_fact`]. A closure by ourselves is always [`Verdict::Retry`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(into = "crate::policy::VerdictFile", from = "crate::policy::VerdictFile")
+)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

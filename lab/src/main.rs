@@ -1,8 +1,12 @@
 //! The command line of redial.
 
 mod demo;
+mod drive;
 mod explain;
+mod lines;
 mod output;
+mod replay;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,10 +15,10 @@ use clap::{Args, Parser, Subcommand};
 
 use demo::Speed;
 
-/// Reconnection with promises: see them kept, or read what a policy promises.
+/// Reconnection with promises: see them kept, read what a policy promises, replay what happened.
 ///
-/// Exit status: 0 all is well; 1 a promise was broken, or not put to the test; 2 bad input;
-/// 3 the command could not run; 130 interrupted.
+/// Exit status: 0 all is well; 1 a promise was broken, or not put to the test, or a trace differs;
+/// 2 bad input; 3 the command could not run; 130 interrupted.
 #[derive(Parser, Debug)]
 #[command(name = "redial-lab", version)]
 struct Cli {
@@ -28,6 +32,11 @@ enum Command {
     Demo(DemoArgs),
     /// Says what a policy promises: delays, attempts, detection, recovery.
     Explain(ExplainArgs),
+    /// Replays a trace and compares it with this core; completes one of events alone.
+    Replay(ReplayArgs),
+    /// Drives the core from a pipe: a header and events on standard input, one JSON line each, and
+    /// after each event the actions that follow and a deadline on standard output.
+    Drive,
 }
 
 #[derive(Args, Debug)]
@@ -44,6 +53,9 @@ struct DemoArgs {
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Records the link's trace, for `replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Draws the run as a timeline.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -57,6 +69,15 @@ struct ExplainArgs {
     /// As JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args, Debug)]
+struct ReplayArgs {
+    /// The trace; - for standard input.
+    trace: PathBuf,
+    /// Tells the trace in sentences.
+    #[arg(long)]
+    explain: bool,
 }
 
 /// Why a command did not get as far as a verdict.
@@ -84,6 +105,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::demo(&args),
         Command::Explain(args) => explain::explain(&args).map(|()| true),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Drive => drive::drive().map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -228,7 +228,7 @@ struct RuleFile {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum VerdictFile {
+pub(crate) enum VerdictFile {
     Retry,
     RetrySoon,
     RetryWithin([Span; 2]),

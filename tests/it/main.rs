@@ -16,4 +16,6 @@ mod policy;
 mod promises;
 mod rotation;
 mod sizes;
+#[cfg(feature = "trace")]
+mod traces;
 mod world;

@@ -489,7 +489,7 @@ fn p10_no_sequence_of_events_and_times_is_too_much() {
     }
 }
 
-fn any_event(dice: &mut redial_sim::Dice) -> Event {
+pub(crate) fn any_event(dice: &mut redial_sim::Dice) -> Event {
     let conn = ConnId::new(dice.below(6));
     let key = SubKey::new(dice.below(5) as u32);
     let request = Request { key, number: dice.below(5) };

@@ -1,6 +1,7 @@
 //! How a client comes to be.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use redial::{Action, Event, Instant, Link, Policy, Seed};
@@ -13,6 +14,7 @@ use crate::events::Events;
 use crate::handle::{Clock, Handle, Shared, Snapshot};
 use crate::protocol::Protocol;
 use crate::queue::queue;
+use crate::record::{Recording, Sink};
 use crate::task::{Connection, MakeRequest, Observer, Task};
 use crate::topics::Topics;
 
@@ -43,6 +45,7 @@ impl Client {
             event_buffer: 256,
             starts: true,
             observer: None,
+            trace: None,
         }
     }
 }
@@ -57,6 +60,7 @@ pub struct Builder {
     event_buffer: usize,
     starts: bool,
     observer: Option<Observer>,
+    trace: Option<Sink>,
 }
 
 impl Builder {
@@ -101,6 +105,15 @@ impl Builder {
         self
     }
 
+    /// Records a trace, from which `redial-lab replay` and [`redial::trace`] repeat exactly what the
+    /// core did: policy, seed, events and actions, and no message. Each line is written at once, in
+    /// the client's task, so `to` must not block for long; a `BufWriter` around a file is fine, and
+    /// is dropped, which flushes it, before the stream of events ends. If writing fails, the trace ends and the client goes on.
+    pub fn record(mut self, to: impl io::Write + Send + 'static) -> Self {
+        self.trace = Some(Box::new(to));
+        self
+    }
+
     /// Starts the client as a task of the present runtime; the link is wanted from now on.
     ///
     /// # Errors
@@ -118,6 +131,11 @@ impl Builder {
             None => Seed::from_u64(getrandom::u64().map_err(ConnectError::Entropy)?),
         };
         (self.request)().map_err(ConnectError::Request)?;
+        let recording = self
+            .trace
+            .map(|to| Recording::begin(to, self.policy, seed))
+            .transpose()
+            .map_err(ConnectError::Trace)?;
         let link = Link::with_storage(self.policy, seed, Vec::new());
         let clock = Clock::new();
         let shared = Arc::new(Shared::new(
@@ -140,6 +158,7 @@ impl Builder {
             request: self.request,
             config: self.config,
             observer: self.observer,
+            recording,
             link,
             topics: Topics::new(),
             wishes,
@@ -188,6 +207,9 @@ pub enum ConnectError {
     /// The operating system gave no entropy for the seed.
     #[error("no entropy for the seed")]
     Entropy(#[source] getrandom::Error),
+    /// The trace of [`Builder::record`] cannot be written.
+    #[error("the trace cannot be written")]
+    Trace(#[source] io::Error),
     /// The URL, or the function for it, gave no request.
     #[error("no request to dial with")]
     Request(#[source] BoxError),

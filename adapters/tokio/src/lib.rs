@@ -77,6 +77,7 @@ mod events;
 mod handle;
 mod protocol;
 mod queue;
+mod record;
 mod socket;
 mod task;
 mod topics;

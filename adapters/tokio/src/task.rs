@@ -22,6 +22,7 @@ use crate::events::ClientEvent;
 use crate::handle::{Shared, Wish};
 use crate::protocol::{Inbound, Protocol};
 use crate::queue::{Producer, Room};
+use crate::record::Recording;
 use crate::socket::Socket;
 use crate::topics::Topics;
 
@@ -33,6 +34,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) request: MakeRequest,
     pub(crate) config: WebSocketConfig,
     pub(crate) observer: Option<Observer>,
+    /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
+    pub(crate) recording: Option<Recording>,
     pub(crate) link: Link<Vec<Slot>>,
     pub(crate) topics: Topics<P::Topic>,
     pub(crate) wishes: UnboundedReceiver<Wish<P::Topic>>,
@@ -297,6 +300,9 @@ impl<P: Protocol> Task<P> {
         let mut any = false;
         while let Some(action) = self.link.poll_action(now) {
             any = true;
+            if let Some(recording) = &mut self.recording {
+                recording.action(now, &action);
+            }
             if let Some(observer) = &mut self.observer {
                 observer(now, Observed::Action(&action));
             }
@@ -334,6 +340,9 @@ impl<P: Protocol> Task<P> {
                 }
                 Action::DisarmTimer => self.armed = false,
             }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.drained(now, &self.link);
         }
         any
     }
@@ -389,6 +398,8 @@ impl<P: Protocol> Task<P> {
         }
         if let Err(misuse) = self.link.handle(now, event) {
             tracing::error!(%misuse, "the client broke the core's contract");
+        } else if let Some(recording) = &mut self.recording {
+            recording.event(now, &event, &self.link);
         }
     }
 

@@ -1,5 +1,8 @@
 //! The trading dashboard: a client of the market, through `redial-tokio`.
 
+use std::fs::File;
+use std::io::BufWriter;
+
 use redial::{Policy, Refusal, Seed};
 use redial_tokio::{
     BadFrame, Client, ClientEvent, ConnectError, Events, Handle, Inbound, Observed, Protocol,
@@ -21,18 +24,22 @@ impl Dashboard {
         url: &str,
         policy: Policy,
         seed: u64,
+        trace: Option<File>,
         board: &Board,
     ) -> Result<Self, ConnectError> {
         let witness = board.clone();
-        let (link, events) = Client::builder(url)
+        let mut client = Client::builder(url)
             .policy(policy)
             .seed(Seed::from_u64(seed))
             .observe(move |polled, observed| match observed {
                 Observed::Action(action) => witness.heard(polled, *action),
                 Observed::Event(_) => {}
             })
-            .idle()
-            .connect(Market)?;
+            .idle();
+        if let Some(file) = trace {
+            client = client.record(BufWriter::new(file));
+        }
+        let (link, events) = client.connect(Market)?;
         for symbol in Symbol::all() {
             link.subscribe(symbol);
         }

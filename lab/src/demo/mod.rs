@@ -14,7 +14,6 @@ mod server;
 mod terms;
 mod timeline;
 mod verdict;
-mod words;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +46,7 @@ pub(crate) use clock::Speed;
 pub(crate) fn demo(args: &DemoArgs) -> Result<bool, Failure> {
     let json = args.json.as_deref().map(create).transpose()?;
     let svg = args.svg.as_deref().map(create).transpose()?;
+    let trace = args.record.as_deref().map(create).transpose()?.map(|output| output.file);
     let seed = args.seed.unwrap_or_else(any_seed);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -54,7 +54,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<bool, Failure> {
         .build()
         .map_err(|error| Failure::Run(format!("no runtime: {error}")))?;
     let plain = args.plain || !io::stdout().is_terminal();
-    let (record, report) = runtime.block_on(perform(seed, args.speed, plain))?;
+    let (record, report) = runtime.block_on(perform(seed, args.speed, trace, plain))?;
     print(&report.to_text())?;
     if let Some(mut json) = json {
         let text = serde_json::to_string_pretty(&report).expect("plain data has a JSON form");
@@ -67,7 +67,12 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<bool, Failure> {
     Ok(report.kept)
 }
 
-async fn perform(seed: u64, speed: Speed, plain: bool) -> Result<(board::Record, Report), Failure> {
+async fn perform(
+    seed: u64,
+    speed: Speed,
+    trace: Option<File>,
+    plain: bool,
+) -> Result<(board::Record, Report), Failure> {
     let failed = |what: &'static str| move |error| Failure::Run(format!("{what}: {error}"));
     let (policy, terms) =
         terms::agreed(speed).map_err(|error| Failure::Run(format!("the policy: {error}")))?;
@@ -75,7 +80,7 @@ async fn perform(seed: u64, speed: Speed, plain: bool) -> Result<(board::Record,
     let mut server = Server::start(clock, speed, seed).map_err(failed("no server"))?;
     let (board, mut news) = Board::new(clock, server.witness());
     let script = Script::new(seed, speed);
-    let dashboard = Dashboard::connect(&server.url(), policy, seed, &board)
+    let dashboard = Dashboard::connect(&server.url(), policy, seed, trace, &board)
         .map_err(|error| Failure::Run(format!("no dashboard: {error}")))?;
     let end = tokio::select! {
         end = run::play(&script, &mut server, &board, terms) => {

@@ -6,8 +6,8 @@ use redial::Phase;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::{News, Report};
-use super::words;
 use crate::output::short;
+use crate::words;
 
 /// Prints the news as they come, until the board is gone.
 pub(crate) async fn show(news: &mut UnboundedReceiver<News>) -> io::Result<()> {

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::board::{Record, Strike};
 use super::run::End;
 use super::verdict::{Outcome, Verdict};
-use super::words;
 use crate::output::{millis, short};
+use crate::words;
 
 /// The report; its JSON form has these names.
 #[derive(Clone, Serialize, Debug)]

@@ -19,8 +19,8 @@ use super::ledger::Row;
 use super::market::{SYMBOLS, Symbol};
 use super::plain;
 use super::verdict::Terms;
-use super::words;
 use crate::output::short;
+use crate::words;
 
 /// The terminal, taken over. Dropping it gives the terminal back; so does a panic anywhere.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use svg::node::element::{Circle, Group, Line, Rectangle, Text, Title};
 use super::board::{Record, Report as Reported};
 use super::report::{Damage, Report};
 use super::verdict::Outcome;
-use super::words;
 use crate::output::short;
+use crate::words;
 
 /// Draws the run from its beginning to `end`.
 pub(crate) fn draw(record: &Record, report: &Report, end: Duration) -> Document {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::board::{Record, Strike};
 use super::script::Fault;
 use super::server::{Log, Visit};
-use super::words;
 use crate::output::{millis, short};
+use crate::words;
 use redial::Phase;
 
 /// What was promised, in figures.

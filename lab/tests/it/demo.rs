@@ -1,6 +1,7 @@
 //! `demo`, as fast as it goes.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,11 +12,14 @@ use crate::lab;
 fn every_promise_is_kept_and_the_results_are_well_formed() {
     let folder = tempfile::tempdir().unwrap();
     let (json, svg) = (folder.path().join("run.json"), folder.path().join("run.svg"));
+    let trace = folder.path().join("run.jsonl");
     let run = lab()
         .args(["demo", "--plain", "--speed", "6", "--seed", "1", "--json"])
         .arg(&json)
         .arg("--svg")
         .arg(&svg)
+        .arg("--record")
+        .arg(&trace)
         .timeout(Duration::from_secs(90))
         .assert()
         .success();
@@ -44,6 +48,22 @@ fn every_promise_is_kept_and_the_results_are_well_formed() {
     let drawn = roxmltree::Document::parse(&svg).unwrap();
     let marks = drawn.descendants().filter(|node| node.has_tag_name("circle")).count();
     assert_eq!(marks, 20, "each fault is marked on the timeline and in the list");
+    replays(&trace);
+}
+
+/// The trace agrees; with one action edited it names the line; cut short, the line that is damaged.
+fn replays(file: &Path) {
+    lab().arg("replay").arg(file).assert().success();
+    let trace = fs::read_to_string(file).unwrap();
+    let edited = trace.replacen(r#""why":"silent""#, r#""why":"stop""#, 1);
+    let number = 1 + trace.lines().zip(edited.lines()).position(|(it, other)| it != other).unwrap();
+    let run = lab().args(["replay", "-"]).write_stdin(edited).assert().code(1);
+    let told = String::from_utf8_lossy(&run.get_output().stdout);
+    assert!(told.starts_with(&format!("-, line {number}: ")), "{told}");
+    let cut = &trace[..trace.len() - 3];
+    let run = lab().args(["replay", "-"]).write_stdin(cut).assert().code(2);
+    let said = String::from_utf8_lossy(&run.get_output().stderr);
+    assert!(said.contains(&format!("-, line {}: ", trace.lines().count())), "{said}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The command line as a user meets it.
 
 mod demo;
+mod drive;
 mod explain;
+mod replay;
 
 use assert_cmd::Command;
 

@@ -5,3 +5,4 @@ mod lifetime;
 mod replay;
 mod server;
 mod slow;
+mod trace;

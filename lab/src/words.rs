@@ -28,7 +28,7 @@ pub(crate) fn cause(cause: Cause) -> String {
     }
 }
 
-fn closed(by: By, fact: Fact) -> String {
+pub(crate) fn closed(by: By, fact: Fact) -> String {
     let what = match fact {
         Fact::None => "closed".to_owned(),
         Fact::Code(code) => format!("close {code}"),
