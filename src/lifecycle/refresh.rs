@@ -110,8 +110,8 @@ impl Lifecycle {
             self.refresh_failed(cx, false);
             return true;
         }
-        let due =
-            !self.is_blocked() && cx.now >= self.credentials.renewal_due(&cx.policy.credentials);
+        // Once is enough while an answer is waited for.
+        let due = cx.now >= self.renewal_deadline(cx.policy);
         if due {
             self.credentials.owe_renewal();
             self.pending.0 |= Pending::HEAD;

@@ -227,3 +227,158 @@ fn an_unknown_ticket_is_misuse() {
         }
     }
 }
+
+#[test]
+fn p13_the_first_rejection_waits_a_quick_draw_and_later_ones_the_ladder() {
+    let mut hand = Hand::started(policy(Refresh::Never).rejections(9));
+    hand.dials();
+    hand.closed(rejected());
+    assert_eq!(hand.attempt(), 2, "it raises the level all the same");
+    assert!(hand.dials().delay <= QUICK);
+    for (attempt, wait) in [(3, secs(2)), (4, secs(4)), (5, secs(8))] {
+        hand.closed(rejected());
+        assert_eq!((hand.attempt(), hand.dials().delay), (attempt, wait));
+    }
+    hand.opened().alive_for(secs(30)).closed(rejected());
+    assert_eq!(hand.attempt(), 1);
+    assert!(hand.dials().delay <= QUICK, "the first since a settled connection");
+    hand.closed(rejected());
+    assert_eq!((hand.attempt(), hand.dials().delay), (2, secs(1)));
+}
+
+#[test]
+fn p13_rejections_in_a_row_halt() {
+    let mut hand = Hand::started(policy(Refresh::OnRejection).rejections(3));
+    hand.dials();
+    hand.closed(rejected());
+    let ticket = hand.asks();
+    hand.tell(fetched(ticket));
+    // A dial that fails otherwise does not make the credentials any better.
+    hand.dials();
+    hand.closed(refused());
+    hand.dials();
+    hand.closed(Closure::peer().http(401));
+    let ticket = hand.asks();
+    hand.tell(fetched(ticket));
+    // Nor does a connection that opens.
+    hand.connects();
+    hand.alive_for(secs(30) - NANO).closed(rejected());
+    assert_eq!(hand.status().halted, Some(Halted::Unauthorized));
+    assert_eq!((hand.link.stats().attempts, hand.link.deadline()), (4, None));
+}
+
+#[test]
+fn p13_a_settled_connection_begins_a_new_row() {
+    let mut hand = Hand::started(policy(Refresh::Never).rejections(2));
+    hand.dials();
+    hand.closed(rejected());
+    for _ in 0..3 {
+        hand.connects();
+        hand.alive_for(secs(30)).closed(rejected());
+        assert_eq!(hand.phase(), Phase::Waiting);
+    }
+    hand.dials();
+    hand.closed(rejected());
+    assert_eq!(hand.status().halted, Some(Halted::Unauthorized));
+}
+
+#[test]
+fn a_rejection_quarantines_no_endpoint() {
+    let mut hand = Hand::started(policy(Refresh::Never).endpoints(2).rejections(9));
+    for wait in [Duration::ZERO, QUICK, secs(2), secs(4)] {
+        let dial = hand.dials();
+        assert_eq!(dial.endpoint, 0);
+        assert!(dial.delay <= wait, "{:?} after {wait:?}", dial.delay);
+        hand.closed(rejected());
+    }
+    hand.dials();
+    hand.closed(refused());
+    assert_eq!(hand.dials().endpoint, 1, "another failure does");
+}
+
+#[test]
+fn a_rejection_ends_no_session() {
+    let sessions = policy(Refresh::Never).rejections(9).ready_within(Some(secs(5)));
+    let mut hand = Hand::started(sessions.resume_failures(1));
+    hand.connects();
+    hand.ready(Established::Fresh, true).closed(rejected());
+    for _ in 0..4 {
+        assert_eq!(hand.connects().session, Session::Resume);
+        hand.closed(rejected());
+    }
+}
+
+#[test]
+fn what_runs_out_while_ready_is_asked_for_again_and_drops_nothing() {
+    let mut hand = live_for(exact(), secs(100));
+    hand.subscribe(0).actions();
+    hand.alive_for(secs(100) - NANO);
+    assert!(!hand.actions().iter().any(is_refresh));
+    hand.alive_for(NANO);
+    let renewed = hand.actions();
+    assert_eq!(renewed.iter().filter(|action| is_refresh(action)).count(), 1, "{renewed:?}");
+    let before = (hand.status(), hand.link.counts());
+    hand.tell(lasting(Ticket::new(2), secs(100))).alive_for(secs(99));
+    assert_eq!((hand.status(), hand.link.counts()), before);
+    let told = hand.actions();
+    assert!(told.iter().all(|it| matches!(it, Action::ArmTimer { .. } | Action::Ping { .. })));
+    hand.alive_for(secs(1));
+    assert_eq!(hand.asks(), Ticket::new(3), "and again");
+    assert_eq!(hand.link.stats().attempts, 1);
+}
+
+#[test]
+fn a_renewal_is_tried_again_on_the_ladder() {
+    let mut hand = live_for(exact().heartbeat(None), secs(50));
+    let mut ticket = hand.asks();
+    for wait in [secs(1), secs(2), secs(4), secs(8), secs(16), secs(30), secs(30)] {
+        let failed_at = hand.now();
+        hand.tell(failed(ticket));
+        ticket = hand.asks();
+        assert_eq!(hand.now(), failed_at.saturating_add(wait));
+    }
+    hand.tell(lasting(ticket, secs(50)));
+    ticket = hand.asks();
+    let asked_at = hand.now();
+    assert_eq!(hand.asks(), Ticket::new(ticket.get() + 1), "no answer is a failure, too");
+    assert_eq!(hand.now(), asked_at.saturating_add(secs(10 + 1)), "the ladder begins anew");
+    assert_eq!((hand.phase(), hand.link.stats().attempts), (Phase::Live, 1));
+}
+
+#[test]
+fn a_renewal_is_asked_for_once_while_its_answer_is_awaited() {
+    // A ping falls due while the answer is awaited.
+    let mut hand = live_for(exact(), secs(10));
+    let ticket = hand.asks();
+    hand.after(secs(5)).received();
+    hand.tell(Event::NetworkUp).tell(Event::TimerFired);
+    assert!(!hand.actions().iter().any(is_refresh));
+    hand.tell(fetched(ticket));
+    assert_eq!(hand.link.stats().stale_events, 0);
+}
+
+#[test]
+fn a_forbidden_renewal_drops_nothing_and_the_next_attempt_halts() {
+    let mut hand = live_for(exact().heartbeat(None), secs(50));
+    let ticket = hand.asks();
+    hand.tell(forbidden(ticket));
+    assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Live, None));
+    hand.after(secs(3600)).received().closed(refused());
+    let ticket = hand.asks();
+    hand.tell(forbidden(ticket));
+    assert_eq!(hand.status().halted, Some(Halted::Unauthorized));
+}
+
+#[test]
+fn credentials_that_last_no_time_make_no_hot_loop() {
+    let mut hand = live_for(exact().heartbeat(None), Duration::ZERO);
+    for _ in 0..10 {
+        let asked_at = hand.now();
+        let ticket = hand.asks();
+        hand.tell(lasting(ticket, Duration::ZERO));
+        hand.asks();
+        assert!(hand.now() >= asked_at.saturating_add(millis(500)), "again at {}", hand.now());
+        let ticket = Ticket::new(ticket.get() + 1);
+        hand.tell(lasting(ticket, Duration::ZERO));
+    }
+}
