@@ -39,7 +39,9 @@ impl Lifecycle {
         }
         self.account(cx);
         let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
-        self.credentials.fetched(run_out);
+        // What lasts no time is no reason to ask as fast as answers come (P2).
+        let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
+        self.credentials.fetched(run_out, renew_at);
         match &mut self.state {
             State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
                 wait.refreshed();
