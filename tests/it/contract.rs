@@ -7,8 +7,8 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, ConnId, Established, Event, Instant, IoKind, Link, Phase, Policy, PolicyBuilder,
-    Seed, Session, Slot, Status, SubKey, Ticket,
+    Action, Closure, ConnId, Established, Event, Instant, IoKind, Link, Phase, Policy,
+    PolicyBuilder, Seed, Session, Slot, Status, SubKey, Ticket,
 };
 use redial_sim::FakeClock;
 
@@ -107,10 +107,10 @@ impl Hand {
     /// Time passes on a connection whose peer answers every ping, and is heard at the end.
     fn alive_for(&mut self, span: Duration) -> &mut Self {
         let until = self.now().saturating_add(span);
+        self.received();
         while let Some(at) = self.link.deadline().filter(|at| *at <= until) {
             self.clock.advance_to(at);
-            self.tell(Event::TimerFired);
-            self.received();
+            self.tell(Event::TimerFired).received();
         }
         self.clock.advance_to(until);
         self.received()
@@ -132,8 +132,20 @@ impl Hand {
         self.tell(Event::Closed { conn: self.conn, closure })
     }
 
+    /// The application wants `key`, and the server accepts every request for a key.
     fn subscribe(&mut self, key: u32) -> &mut Self {
-        self.tell(Event::Subscribe { key: SubKey::new(key) })
+        self.tell(Event::Subscribe { key: SubKey::new(key) }).acks()
+    }
+
+    /// The server accepts the requests that were handed out.
+    fn acks(&mut self) -> &mut Self {
+        let unread = self.unread.clone();
+        for action in unread {
+            if let Action::Subscribe { conn, request } = action {
+                self.tell(Event::Acked { conn, request });
+            }
+        }
+        self
     }
 
     /// What was handed out since the last look.

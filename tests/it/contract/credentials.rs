@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use redial::{
-    Action, Cause, Closure, ConnId, Established, Event, Halted, Limit, Misuse, NetworkDown, Phase,
+    Action, Cause, Closure, Established, Event, Halted, Limit, Misuse, NetworkDown, Phase,
     PolicyBuilder, Refresh, Session, Ticket, WaitsFor,
 };
 use redial_sim::View;
@@ -311,7 +311,8 @@ fn a_rejection_ends_no_session() {
 #[test]
 fn what_runs_out_while_ready_is_asked_for_again_and_drops_nothing() {
     let mut hand = live_for(exact(), secs(100));
-    hand.subscribe(0).actions();
+    hand.subscribe(0);
+    assert_eq!(hand.phase(), Phase::Live);
     hand.alive_for(secs(100) - NANO);
     assert!(!hand.actions().iter().any(is_refresh));
     hand.alive_for(NANO);
@@ -373,12 +374,101 @@ fn a_forbidden_renewal_drops_nothing_and_the_next_attempt_halts() {
 fn credentials_that_last_no_time_make_no_hot_loop() {
     let mut hand = live_for(exact().heartbeat(None), Duration::ZERO);
     for _ in 0..10 {
-        let asked_at = hand.now();
+        let answered_at = hand.now();
         let ticket = hand.asks();
-        hand.tell(lasting(ticket, Duration::ZERO));
-        hand.asks();
-        assert!(hand.now() >= asked_at.saturating_add(millis(500)), "again at {}", hand.now());
-        let ticket = Ticket::new(ticket.get() + 1);
+        assert!(hand.now() >= answered_at.saturating_add(millis(500)), "again at {}", hand.now());
         hand.tell(lasting(ticket, Duration::ZERO));
     }
+}
+
+#[test]
+fn what_runs_out_while_waiting_is_refreshed_before_the_next_attempt() {
+    for (lasts, runs_out) in [(secs(2), true), (millis(2_001), false)] {
+        let mut hand = Hand::started(policy(Refresh::OnRejection));
+        hand.dials();
+        hand.closed(rejected());
+        let ticket = hand.asks();
+        hand.tell(lasting(ticket, lasts));
+        hand.dials();
+        hand.closed(refused());
+        if runs_out {
+            hand.asks();
+            assert_eq!(hand.phase(), Phase::Refreshing);
+        } else {
+            assert_eq!(hand.dials().delay, secs(2), "the ladder's second step");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_comes_while_paused_or_offline_is_kept_for_the_attempt() {
+    for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
+        let mut hand = Hand::started(policy(Refresh::EveryAttempt));
+        let ticket = hand.asks();
+        hand.tell(off).after(secs(1)).tell(fetched(ticket)).after(secs(3600));
+        assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Waiting, None), "{off:?}");
+        hand.tell(on);
+        assert!(hand.dials().delay <= QUICK, "{off:?}");
+        assert_eq!(hand.link.stats().stale_events, 0);
+    }
+}
+
+#[test]
+fn no_refresh_begins_while_paused_or_offline() {
+    for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
+        let mut hand = Hand::new(policy(Refresh::EveryAttempt).start_within(secs(2)));
+        hand.tell(Event::Start).tell(off).after(secs(3600));
+        assert!(!hand.actions().iter().any(is_refresh), "{off:?}");
+        assert_eq!(hand.link.deadline(), None);
+        hand.tell(on);
+        let ticket = hand.asks();
+        hand.tell(fetched(ticket));
+        hand.dials();
+    }
+}
+
+#[test]
+fn no_renewal_begins_while_paused_or_offline() {
+    let probing = exact().network_down(NetworkDown::Probe);
+    for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
+        let mut hand = live_for(probing, secs(50));
+        hand.tell(off).alive_for(secs(100));
+        assert!(!hand.actions().iter().any(is_refresh), "{off:?}");
+        hand.tell(on);
+        hand.asks();
+        assert_eq!(hand.phase(), Phase::Live, "{off:?}");
+    }
+}
+
+#[test]
+fn a_stop_while_refreshing_ends_in_idle_and_its_answer_dials_nothing() {
+    let mut hand = Hand::started(policy(Refresh::EveryAttempt));
+    let ticket = hand.asks();
+    hand.tell(Event::Stop);
+    assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Idle, None));
+    hand.actions();
+    hand.tell(fetched(ticket));
+    assert_eq!(hand.actions(), []);
+}
+
+#[test]
+fn subscriptions_are_only_spoken_on_a_ready_connection() {
+    let policy = policy(Refresh::EveryAttempt).ready_within(Some(secs(5)));
+    let mut hand = Hand::started(policy);
+    let says = |hand: &mut Hand| {
+        let actions = hand.actions();
+        actions.iter().filter(|action| matches!(action, Action::Subscribe { .. })).count()
+    };
+    hand.subscribe(0).subscribe(1);
+    let ticket = hand.asks();
+    hand.tell(fetched(ticket)).after(secs(1));
+    hand.opened().received().after(secs(1));
+    assert_eq!((hand.phase(), says(&mut hand)), (Phase::Greeting, 0), "not logged in yet");
+    hand.ready(Established::Fresh, false);
+    assert_eq!((hand.phase(), says(&mut hand)), (Phase::Restoring, 2));
+    hand.closed(rejected()).subscribe(2);
+    let ticket = hand.asks();
+    hand.tell(fetched(ticket));
+    hand.connects();
+    assert_eq!(says(&mut hand), 0);
 }
