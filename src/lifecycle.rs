@@ -696,7 +696,7 @@ impl Lifecycle {
         if !self.heard(cx, conn) {
             return;
         }
-        if !self.is_current(conn) {
+        if matches!(self.state, State::Up { .. }) && !self.is_current(conn) {
             return self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
         }
         self.sessions.forget();
