@@ -2,6 +2,7 @@
 //! outages: one story each.
 
 mod credentials;
+mod sessions;
 
 use core::num::NonZeroU32;
 use core::time::Duration;
