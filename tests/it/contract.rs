@@ -3,6 +3,7 @@
 
 mod credentials;
 mod sessions;
+mod total;
 
 use core::num::NonZeroU32;
 use core::time::Duration;
