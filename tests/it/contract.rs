@@ -2,6 +2,7 @@
 //! outages: one story each.
 
 mod credentials;
+mod endpoints;
 mod sessions;
 mod total;
 
@@ -9,7 +10,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, ConnId, Established, Event, Instant, IoKind, Link, Phase, Policy,
+    Action, Closure, ConnId, Established, Event, Instant, IoKind, Limit, Link, Phase, Policy,
     PolicyBuilder, Seed, Session, Slot, Status, SubKey, Ticket,
 };
 use redial_sim::FakeClock;
@@ -36,6 +37,7 @@ const fn exact() -> PolicyBuilder {
 
 /// A link driven by hand, with a clock that the test sets. It is told of the newest connection and
 /// asked for the next action of a kind.
+#[derive(Clone)]
 struct Hand {
     link: Link<[Slot; 4]>,
     clock: FakeClock,
@@ -228,4 +230,16 @@ fn is_open(action: &Action) -> bool {
 
 fn is_refresh(action: &Action) -> bool {
     matches!(action, Action::RefreshCredentials { .. })
+}
+
+/// In any window W there are at most `burst + ⌊W / interval⌋` of these instants (P1).
+fn assert_admitted(limit: Limit, instants: &[Instant]) {
+    for (first, from) in instants.iter().enumerate() {
+        for (last, until) in instants.iter().enumerate().skip(first) {
+            let window = until.saturating_since(*from).as_nanos();
+            let most = u128::from(limit.burst()) + window / limit.interval().as_nanos();
+            let count = (last - first + 1) as u128;
+            assert!(count <= most, "{count} from {from} to {until}: {limit:?}");
+        }
+    }
 }
