@@ -3,6 +3,7 @@
 
 mod credentials;
 mod endpoints;
+mod server;
 mod sessions;
 mod total;
 
