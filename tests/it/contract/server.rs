@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use redial::{
-    Action, By, Cause, Closure, Established, Event, Fact, FirstPing, Heartbeat, How, Instant,
-    Limit, Millis, Phase, Pings, PolicyBuilder, Rule, Session, Verdict, WaitsFor, Why,
+    Action, Cause, Closure, ConnId, Established, Event, FirstPing, Heartbeat, How, Limit, Millis,
+    NetworkDown, Phase, Pings, PolicyBuilder, Rule, Session, SubKey, Verdict, WaitsFor, Why,
 };
 
-use super::{Hand, NANO, QUICK, exact, is_open, millis, refused, secs};
+use super::{Hand, NANO, QUICK, assert_admitted, exact, is_open, millis, refused, secs};
 
 /// A live link whose connection has negotiated this.
 fn agreed(policy: PolicyBuilder, heartbeat: Option<Duration>, spread: Option<Duration>) -> Hand {
@@ -239,4 +239,194 @@ fn the_beginning_of_a_window_is_a_floor_and_its_end_is_not_shortened_by_hints() 
 
 const fn within(from: u32, to: u32) -> Verdict {
     Verdict::RetryWithin { from: Millis::new(from * 1_000), to: Millis::new(to * 1_000) }
+}
+
+/// A live link whose connection has settled; connections do not rotate.
+fn settled(policy: PolicyBuilder) -> Hand {
+    let mut hand = Hand::started(policy);
+    hand.connects();
+    hand.alive_for(secs(30)).actions();
+    hand
+}
+
+impl Hand {
+    fn goes_away(&mut self, within: Duration) -> &mut Self {
+        self.tell(Event::GoAway { conn: self.conn, within: within.into() })
+    }
+
+    /// How long until the connection is closed for another one.
+    fn moves(&mut self) -> Duration {
+        let (begun_at, conn) = (self.now(), self.conn);
+        let close = Action::Close { conn, how: How::Graceful, why: Why::Moved };
+        self.next(|action| (*action == close).then_some(()));
+        assert_eq!(self.phase(), Phase::Closing);
+        self.now().saturating_since(begun_at)
+    }
+}
+
+#[test]
+fn go_away_before_ready_aborts_and_fails_the_attempt() {
+    let dialling = |_: &mut Hand| {};
+    let greeting = |hand: &mut Hand| {
+        hand.opened();
+    };
+    for reach in [dialling as fn(&mut Hand), greeting] {
+        let mut hand = Hand::started(exact().ready_within(Some(secs(5))));
+        hand.dials();
+        reach(&mut hand);
+        hand.actions();
+        hand.goes_away(secs(60));
+        let abort = Action::Close { conn: hand.conn, how: How::Abort, why: Why::Moved };
+        assert_eq!(hand.actions().first(), Some(&abort));
+        assert_eq!((hand.attempt(), hand.status().cause), (2, Some(Cause::Moved)));
+        assert_eq!(hand.dials().delay, secs(1), "the ladder");
+    }
+}
+
+#[test]
+fn a_settled_connection_moves_without_further_wait_and_without_failure() {
+    let mut hand = settled(exact());
+    hand.goes_away(secs(60));
+    assert_eq!(hand.phase(), Phase::Live, "not at once");
+    assert!(hand.moves() <= secs(30), "within half of what the server gives us");
+    hand.after(secs(1)).closed(Closure::local());
+    assert_eq!(hand.attempt(), 1);
+    assert_eq!(hand.connects().delay, Duration::ZERO);
+    assert_eq!((hand.link.stats().moves, hand.link.stats().failures), (1, 0));
+}
+
+#[test]
+fn a_connection_that_had_not_settled_moves_as_a_failure() {
+    let mut hand = Hand::started(exact());
+    hand.connects();
+    hand.alive_for(secs(29)).goes_away(Duration::ZERO).moves();
+    hand.closed(Closure::local());
+    assert_eq!((hand.attempt(), hand.status().cause), (2, Some(Cause::Moved)));
+    assert_eq!(hand.dials().delay, secs(1));
+    assert_eq!(hand.link.stats().failures, 1);
+}
+
+#[test]
+fn a_herd_that_is_asked_to_go_away_does_not_move_at_once() {
+    let moves = |within| {
+        let draw = |seed| {
+            let mut hand = Hand::with_seed(exact().first_within(secs(1)).heartbeat(None), seed);
+            hand.tell(Event::Start).connects();
+            hand.alive_for(secs(30)).goes_away(within).moves()
+        };
+        (0..64).map(draw).collect::<Vec<_>>()
+    };
+    let longest = |draws: &[Duration]| draws.iter().copied().max().unwrap_or_default();
+    for (within, latest) in [
+        (secs(60), secs(30)),
+        // The server did not say, or gives us next to nothing: a quick draw.
+        (Duration::ZERO, secs(1)),
+        (millis(10), secs(1)),
+        // A day is too long: as long as a server can ask for, at most.
+        (secs(86_400), secs(1_800)),
+    ] {
+        let draws = moves(within);
+        assert!(longest(&draws) <= latest, "{within:?}: {draws:?}");
+        assert!(longest(&draws) > latest * 3 / 4, "{within:?}: {draws:?}");
+        assert!(draws.iter().any(|draw| *draw < latest / 4), "{within:?}: {draws:?}");
+    }
+}
+
+#[test]
+fn rotate_moves_at_once_where_connections_do_not_rotate() {
+    let mut hand = settled(exact());
+    assert_eq!(hand.tell(Event::Rotate).moves(), Duration::ZERO);
+    hand.closed(Closure::local());
+    assert_eq!(hand.connects().delay, Duration::ZERO);
+    assert_eq!(hand.status().losses, 1, "break before make");
+    hand.alive_for(secs(29)).tell(Event::Rotate).moves();
+    hand.closed(Closure::local());
+    assert_eq!(hand.dials().delay, secs(1), "a failure, for it had not settled");
+    let before = hand.status();
+    hand.actions();
+    hand.tell(Event::Rotate);
+    assert_eq!((hand.status(), hand.actions()), (before, vec![]), "there is nothing to replace");
+}
+
+#[test]
+fn a_move_resumes_where_it_can() {
+    for (resumable, session) in [(true, Session::Resume), (false, Session::Fresh)] {
+        let mut hand = Hand::started(exact().ready_within(Some(secs(5))));
+        hand.connects();
+        hand.ready(Established::Fresh, resumable).alive_for(secs(30)).tell(Event::Rotate);
+        hand.closed(Closure::local());
+        assert_eq!(hand.dials().session, session);
+    }
+}
+
+#[test]
+fn a_move_asked_for_while_restoring_begins_once_that_is_over() {
+    for asks in [Event::Rotate, Event::GoAway { conn: ConnId::new(1), within: Millis::ZERO }] {
+        let mut hand = Hand::started(exact().heartbeat(None));
+        hand.tell(Event::Subscribe { key: SubKey::new(0) }).connects();
+        hand.tell(asks).after(secs(5));
+        assert_eq!(hand.phase(), Phase::Restoring, "{asks:?}");
+        let subscribe = hand.next(|action| match action {
+            Action::Subscribe { conn, request } => Some((*conn, *request)),
+            _ => None,
+        });
+        let (conn, request) = subscribe;
+        hand.tell(Event::Acked { conn, request });
+        assert_eq!(hand.moves(), Duration::ZERO, "{asks:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_answer_a_move_is_dropped_at_close_within() {
+    let mut hand = settled(exact());
+    hand.tell(Event::Rotate).moves();
+    hand.after(secs(3) - NANO);
+    assert!(!hand.actions().iter().any(is_open), "the old one is still held");
+    hand.after(NANO);
+    let actions = hand.actions();
+    let abort = Action::Close { conn: ConnId::new(1), how: How::Abort, why: Why::Moved };
+    assert_eq!(actions.first(), Some(&abort));
+    assert!(actions.iter().any(is_open));
+}
+
+#[test]
+fn p1_a_move_is_charged_like_any_attempt() {
+    let limit = Limit::new(2, secs(60));
+    let mut hand = Hand::started(exact().attempts(limit).settle_after(millis(1)));
+    let mut opened_at = vec![];
+    for _ in 0..20 {
+        hand.connects();
+        opened_at.push(hand.now());
+        hand.alive_for(millis(1)).tell(Event::Rotate).closed(Closure::local());
+    }
+    assert_eq!(hand.status().waits_for, Some(WaitsFor::Limit));
+    assert_admitted(limit, &opened_at);
+}
+
+#[test]
+fn p9_a_wait_that_the_server_asks_for_while_we_move_is_served() {
+    let mut hand = settled(exact());
+    hand.tell(Event::Rotate).closed(Closure::peer().code(1001).retry_after(secs(60)));
+    assert_eq!(hand.status().waits_for, Some(WaitsFor::Floor));
+    let delay = hand.dials().delay;
+    assert!((secs(60)..=secs(66)).contains(&delay), "{delay:?}");
+}
+
+#[test]
+fn no_move_begins_while_the_next_open_could_not_follow() {
+    let mut hand = settled(exact().network_down(NetworkDown::Probe));
+    for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
+        hand.tell(off).tell(Event::Rotate).alive_for(secs(60));
+        assert_eq!(hand.phase(), Phase::Live, "{off:?}");
+        assert_eq!(hand.tell(on).moves(), Duration::ZERO);
+        hand.closed(Closure::local()).connects();
+        hand.alive_for(secs(30));
+    }
+}
+
+#[test]
+fn stop_ends_a_move() {
+    let mut hand = settled(exact());
+    hand.tell(Event::Rotate).tell(Event::Stop).closed(Closure::local());
+    assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Idle, None));
 }
