@@ -5,6 +5,7 @@ mod credentials;
 mod endpoints;
 mod server;
 mod sessions;
+mod suspend;
 mod total;
 
 use core::num::NonZeroU32;

@@ -120,10 +120,9 @@ fn gate_and_endpoint_are_tested_again_after_the_answer() {
     assert_eq!(hand.dials().endpoint, 0);
     hand.closed(refused());
     let ticket = hand.asks();
-    // Endpoint 0 has served its quarantine of 5 s when the answer comes, and a flap of the network
-    // has begun a wait of its own.
-    hand.after(secs(6)).tell(Event::NetworkDown).tell(Event::NetworkUp);
-    hand.tell(fetched(ticket));
+    // The answer comes while there is no network, and the attempt waits for what a returning network
+    // waits for. Meanwhile endpoint 0 has served its quarantine of 5 s.
+    hand.tell(Event::NetworkDown).tell(fetched(ticket)).after(secs(6)).tell(Event::NetworkUp);
     assert_eq!((hand.phase(), hand.status().waits_for), (Phase::Waiting, Some(WaitsFor::Backoff)));
     let dial = hand.dials();
     assert_eq!(dial.endpoint, 0);
