@@ -11,7 +11,7 @@ use crate::wait::Turn;
 
 impl Lifecycle {
     /// The next request for credentials, if one is to be handed out. At most one per attempt (P13).
-    pub(super) fn ask(&mut self, cx: &mut Context<'_>) -> Option<Ticket> {
+    pub(super) fn ask(&mut self, cx: &Context<'_>) -> Option<Ticket> {
         if self.is_blocked() {
             return None;
         }
@@ -21,7 +21,8 @@ impl Lifecycle {
             State::Idle | State::Closing(_) | State::Halted(_) => return None,
         };
         let for_attempt = *turn == Turn::Refreshing { asked: false };
-        if !for_attempt && !(renews && self.credentials.is_renewal_owed()) {
+        let for_renewal = renews && self.credentials.is_renewal_owed();
+        if !for_attempt && !for_renewal {
             return None;
         }
         if for_attempt {
