@@ -427,6 +427,29 @@ fn no_refresh_begins_while_paused_or_offline() {
 }
 
 #[test]
+fn a_refresh_that_fell_due_and_was_not_handed_out_waits_for_the_end_of_a_pause() {
+    let mut hand = Hand::new(policy(Refresh::EveryAttempt));
+    hand.link.handle(hand.now(), Event::Start).unwrap();
+    hand.tell(Event::Pause).after(secs(60));
+    assert!(!hand.actions().iter().any(is_refresh));
+    assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Waiting, None));
+    hand.tell(Event::Resume);
+    hand.asks();
+}
+
+#[test]
+fn the_time_for_an_answer_begins_when_the_refresh_is_handed_out() {
+    let mut hand = Hand::new(policy(Refresh::EveryAttempt));
+    hand.link.handle(hand.now(), Event::Start).unwrap();
+    hand.clock.advance(secs(9));
+    hand.drain();
+    hand.after(secs(10) - NANO);
+    assert_eq!(hand.phase(), Phase::Refreshing);
+    hand.after(NANO);
+    assert_eq!(hand.status().cause, Some(Cause::Credentials));
+}
+
+#[test]
 fn no_renewal_begins_while_paused_or_offline() {
     let probing = exact().network_down(NetworkDown::Probe);
     for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
