@@ -76,9 +76,10 @@ impl Credentials {
         self.answer_by = Instant::MAX;
     }
 
-    /// Others are at hand, good until `run_out`.
-    pub(crate) const fn fetched(&mut self, run_out: Instant) {
-        (self.run_out, self.renew_at) = (run_out, run_out);
+    /// Others are at hand, good until `run_out`; beside a ready connection the next ones are asked
+    /// for at `renew_at`.
+    pub(crate) const fn fetched(&mut self, run_out: Instant, renew_at: Instant) {
+        (self.run_out, self.renew_at) = (run_out, renew_at);
         self.renewal_failures = 0;
         self.rejected = false;
     }

@@ -125,10 +125,12 @@ enum State {
 }
 
 /// A connection that is being closed gracefully.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Closing {
     id: ConnId,
     endpoint: Endpoint,
+    /// It had resumed its session.
+    resumed: bool,
     why: Why,
     /// When it is aborted; unknown until its `Close` is handed out.
     deadline: Option<Instant>,
@@ -506,9 +508,9 @@ impl Lifecycle {
                 self.end(cx, ended);
             }
             State::Closing(closing) => {
-                let (id, endpoint, then) = (closing.id, closing.endpoint, closing.then);
-                self.abort(id, Why::Network);
-                self.closed_gracefully(cx, endpoint, then);
+                let closing = *closing;
+                self.abort(closing.id, Why::Network);
+                self.closed_gracefully(cx, closing);
             }
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
@@ -694,7 +696,7 @@ impl Lifecycle {
         if !self.heard(cx, conn) {
             return;
         }
-        if !self.is_current(conn) {
+        if matches!(self.state, State::Up { .. }) && !self.is_current(conn) {
             return self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
         }
         self.sessions.forget();
@@ -724,22 +726,25 @@ impl Lifecycle {
                 self.end(cx, ended);
             }
             State::Up { .. } => self.side_closed(cx, conn, verdict),
-            State::Closing(closing) => self.closed_gracefully(cx, endpoint, closing.then),
+            State::Closing(closing) => {
+                let closing = *closing;
+                self.closed_gracefully(cx, closing);
+            }
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
     }
 
-    fn closed_gracefully(&mut self, cx: &mut Context<'_>, endpoint: Endpoint, then: Then) {
-        match then {
+    fn closed_gracefully(&mut self, cx: &mut Context<'_>, closing: Closing) {
+        match closing.then {
             Then::Idle => self.enter(cx, State::Idle),
             Then::Begin => self.begin_afresh(cx),
             Then::Lose { settled, cause } => {
                 let ended = Ended {
                     settled,
-                    was_open: false,
+                    was_open: true,
                     was_ready: true,
-                    resumed: false,
-                    endpoint: Some(endpoint),
+                    resumed: closing.resumed,
+                    endpoint: Some(closing.endpoint),
                     cause,
                     verdict: Verdict::Retry,
                 };
@@ -941,7 +946,9 @@ impl Lifecycle {
         self.drop_side(why);
         let State::Up { current, .. } = &self.state else { return };
         let (id, endpoint) = (current.id, current.endpoint);
-        self.enter(cx, State::Closing(Closing { id, endpoint, why, deadline: None, then }));
+        let resumed = current.session == Session::Resume;
+        let closing = Closing { id, endpoint, resumed, why, deadline: None, then };
+        self.enter(cx, State::Closing(closing));
         self.pending.0 |= Pending::HEAD;
     }
 
@@ -1005,10 +1012,9 @@ impl Lifecycle {
                 if closing.deadline.is_none_or(|deadline| cx.now < deadline) {
                     return false;
                 }
-                let (id, why) = (closing.id, closing.why);
-                let (endpoint, then) = (closing.endpoint, closing.then);
-                self.abort(id, why);
-                self.closed_gracefully(cx, endpoint, then);
+                let closing = *closing;
+                self.abort(closing.id, closing.why);
+                self.closed_gracefully(cx, closing);
                 true
             }
         }

@@ -11,7 +11,7 @@ use crate::wait::Turn;
 
 impl Lifecycle {
     /// The next request for credentials, if one is to be handed out. At most one per attempt (P13).
-    pub(super) fn ask(&mut self, cx: &mut Context<'_>) -> Option<Ticket> {
+    pub(super) fn ask(&mut self, cx: &Context<'_>) -> Option<Ticket> {
         if self.is_blocked() {
             return None;
         }
@@ -21,7 +21,8 @@ impl Lifecycle {
             State::Idle | State::Closing(_) | State::Halted(_) => return None,
         };
         let for_attempt = *turn == Turn::Refreshing { asked: false };
-        if !for_attempt && !(renews && self.credentials.is_renewal_owed()) {
+        let for_renewal = renews && self.credentials.is_renewal_owed();
+        if !for_attempt && !for_renewal {
             return None;
         }
         if for_attempt {
@@ -39,7 +40,9 @@ impl Lifecycle {
         }
         self.account(cx);
         let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
-        self.credentials.fetched(run_out);
+        // What lasts no time is no reason to ask as fast as answers come (P2).
+        let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
+        self.credentials.fetched(run_out, renew_at);
         match &mut self.state {
             State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
                 wait.refreshed();
@@ -110,8 +113,8 @@ impl Lifecycle {
             self.refresh_failed(cx, false);
             return true;
         }
-        let due =
-            !self.is_blocked() && cx.now >= self.credentials.renewal_due(&cx.policy.credentials);
+        // Once is enough while an answer is waited for.
+        let due = cx.now >= self.renewal_deadline(cx.policy);
         if due {
             self.credentials.owe_renewal();
             self.pending.0 |= Pending::HEAD;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod contract;
 mod cursor;
 mod outbox;
 mod policy;

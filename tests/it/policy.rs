@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use redial::{
-    Heartbeat, JitterKind, Limit, OnResume, Policy, Refresh, Rotation, Rule, Suspension, Verdict,
-};
+use redial::{Heartbeat, JitterKind, Limit, Policy, Rotation, Rule, Suspension, Verdict};
+#[cfg(feature = "serde")]
+use redial::{OnResume, Refresh};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
