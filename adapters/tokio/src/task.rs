@@ -1,25 +1,24 @@
 //! The one task behind a client: it owns the link, the socket and the timer.
 
+mod inbound;
+mod perform;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use redial::{
-    Action, Closure, ConnId, Event, How, Instant, IoKind, Link, Phase, Slot, Status, Why,
-};
+use redial::{Closure, ConnId, Event, Instant, Link, Phase, Slot};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::client::{BoxError, Observed};
-use crate::dial::{WebSocket, close_frame, dial};
-use crate::events::ClientEvent;
+use crate::dial::WebSocket;
 use crate::handle::{Shared, Wish};
-use crate::protocol::{Inbound, Protocol};
+use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::socket::Socket;
 use crate::topics::Topics;
@@ -160,99 +159,6 @@ impl<P: Protocol> Task<P> {
         }
     }
 
-    /// Reads what there is and finds room, and one message more, which tells that bytes wait.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        conn: ConnId,
-        mut room: usize,
-    ) -> bool {
-        let mut heard = false;
-        for _ in 0..FRAMES {
-            let message = match self.held.take() {
-                Some(message) => message,
-                None => {
-                    let Some(socket) = self.socket(conn) else { return true };
-                    match socket.poll_read(cx) {
-                        Poll::Pending => {
-                            if heard {
-                                self.handle(now, Event::Received { conn });
-                            }
-                            return heard;
-                        }
-                        Poll::Ready(Ok(message)) => message,
-                        Poll::Ready(Err(closure)) => {
-                            self.closed(now, conn, closure);
-                            return true;
-                        }
-                    }
-                }
-            };
-            if room == 0 {
-                self.held = Some(message);
-                if heard {
-                    self.handle(now, Event::Received { conn });
-                }
-                return heard;
-            }
-            heard = true;
-            if self.read(now, conn, message) {
-                room -= 1;
-            }
-        }
-        self.handle(now, Event::Received { conn });
-        true
-    }
-
-    /// Takes a message in; whether it took room among the events.
-    fn read(&mut self, now: Instant, conn: ConnId, message: Message) -> bool {
-        if let Some(closure) = close_frame(&message) {
-            self.closed(now, conn, closure);
-            return false;
-        }
-        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
-            return false;
-        }
-        let inbound = match self.protocol.read(message) {
-            Ok(inbound) => inbound,
-            Err(bad) => {
-                self.events.push(ClientEvent::BadFrame(bad));
-                return true;
-            }
-        };
-        match inbound {
-            Inbound::Nothing => false,
-            Inbound::Data { topic, data } => {
-                self.events.push(ClientEvent::Data { topic, data });
-                true
-            }
-            Inbound::Ready => {
-                self.handle(now, Event::Ready { conn });
-                // The report of a loss comes before the data that follow it.
-                self.perform(now);
-                false
-            }
-            Inbound::Acked { number } => {
-                if let Some(request) = self.topics.answered(number) {
-                    self.handle(now, Event::Acked { conn, request });
-                }
-                false
-            }
-            Inbound::Refused { number, refusal } => {
-                let Some(request) = self.topics.answered(number) else { return false };
-                self.handle(now, Event::Refused { conn, request, refusal });
-                let Some(topic) = self.topics.topic(request.key).cloned() else { return false };
-                self.events.push(ClientEvent::Refused { topic, refusal });
-                true
-            }
-            Inbound::Close(closure) => {
-                self.closed(now, conn, closure);
-                false
-            }
-        }
-    }
-
     fn opened(&mut self, now: Instant, conn: ConnId, stream: WebSocket) {
         let mut socket = Socket::new(conn, stream);
         if let Some(greeting) = self.protocol.greet() {
@@ -290,107 +196,12 @@ impl<P: Protocol> Task<P> {
         true
     }
 
-    /// Carries out what the core asks for; whether it asked for anything.
-    fn perform(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        while let Some(action) = self.link.poll_action(now) {
-            any = true;
-            if let Some(observer) = &mut self.observer {
-                observer(now, Observed::Action(&action));
-            }
-            match action {
-                Action::Open { conn } => self.open(now, conn),
-                Action::Close { conn, how, why } => self.close(now, conn, how, why),
-                Action::Ping { conn } => {
-                    let ping =
-                        self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
-                    self.say(conn, ping);
-                }
-                Action::Subscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.subscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Unsubscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.unsubscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Report(status) => self.report(status),
-                Action::ArmTimer { at } => {
-                    self.armed = true;
-                    match self.shared.clock.tokio(at) {
-                        Some(at) => self.timer.as_mut().reset(at),
-                        None => self.armed = false,
-                    }
-                }
-                Action::DisarmTimer => self.armed = false,
-            }
-        }
-        any
-    }
-
-    fn open(&mut self, now: Instant, conn: ConnId) {
-        match (self.request)() {
-            Ok(request) => {
-                let dial = Box::pin(dial(request, self.config));
-                self.connection = Connection::Dialling { conn, dial };
-            }
-            Err(error) => {
-                tracing::warn!(conn = conn.get(), %error, "no request could be made");
-                let closure = Closure::local().io(IoKind::Other);
-                self.handle(now, Event::Closed { conn, closure });
-            }
-        }
-    }
-
-    fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
-        tracing::debug!(conn = conn.get(), ?how, ?why, "closing");
-        match (how, self.socket(conn)) {
-            (How::Graceful, Some(socket)) => {
-                let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
-                socket.close(CloseFrame { code, reason: "".into() });
-            }
-            (How::Graceful, None) => {
-                self.closed(now, conn, Closure::local());
-            }
-            (How::Abort, _) => self.drop_connection(conn),
-        }
-    }
-
-    fn report(&mut self, status: Status) {
-        tracing::info!(
-            conn = self.link.stats().attempts,
-            phase = ?status.phase,
-            attempt = status.attempt.map(std::num::NonZeroU32::get),
-            cause = status.cause.map(tracing::field::debug),
-            waits_for = status.waits_for.map(tracing::field::debug),
-            until_ms = status.until.map(|at| at.as_nanos() / 1_000_000),
-            "link"
-        );
-        let lost = status.losses != self.losses;
-        self.losses = status.losses;
-        // Who hears of a status finds the rest of the link as new.
-        self.publish();
-        self.events.push_status(status, lost);
-    }
-
     fn handle(&mut self, now: Instant, event: Event) {
         if let Some(observer) = &mut self.observer {
             observer(now, Observed::Event(&event));
         }
         if let Err(misuse) = self.link.handle(now, event) {
             tracing::error!(%misuse, "the client broke the core's contract");
-        }
-    }
-
-    fn say(&mut self, conn: ConnId, message: Message) {
-        if let Some(socket) = self.socket(conn) {
-            socket.queue(message, None);
         }
     }
 
@@ -415,7 +226,6 @@ impl<P: Protocol> Task<P> {
     }
 }
 
-/// How many messages are read and how many wishes are taken in one wake-up, so that neither keeps
-/// the other, or other tasks, waiting.
-const FRAMES: usize = 64;
+/// How many wishes are taken in one wake-up, so that they keep neither the socket nor other tasks
+/// waiting.
 const WISHES: usize = 256;

@@ -1,0 +1,108 @@
+//! What the core asks for, carried out.
+
+use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Status, Why};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{Connection, Task};
+use crate::client::Observed;
+use crate::dial::dial;
+use crate::protocol::Protocol;
+
+impl<P: Protocol> Task<P> {
+    /// Carries out what the core asks for; whether it asked for anything.
+    pub(super) fn perform(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(action) = self.link.poll_action(now) {
+            any = true;
+            if let Some(observer) = &mut self.observer {
+                observer(now, Observed::Action(&action));
+            }
+            match action {
+                Action::Open { conn } => self.open(now, conn),
+                Action::Close { conn, how, why } => self.close(now, conn, how, why),
+                Action::Ping { conn } => {
+                    let ping =
+                        self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
+                    self.say(conn, ping);
+                }
+                Action::Subscribe { conn, request } => {
+                    self.topics.asked(request);
+                    if let Some(topic) = self.topics.topic(request.key) {
+                        let message = self.protocol.subscribe(topic, request.number);
+                        self.say(conn, message);
+                    }
+                }
+                Action::Unsubscribe { conn, request } => {
+                    self.topics.asked(request);
+                    if let Some(topic) = self.topics.topic(request.key) {
+                        let message = self.protocol.unsubscribe(topic, request.number);
+                        self.say(conn, message);
+                    }
+                }
+                Action::Report(status) => self.report(status),
+                Action::ArmTimer { at } => {
+                    self.armed = true;
+                    match self.shared.clock.tokio(at) {
+                        Some(at) => self.timer.as_mut().reset(at),
+                        None => self.armed = false,
+                    }
+                }
+                Action::DisarmTimer => self.armed = false,
+            }
+        }
+        any
+    }
+
+    fn open(&mut self, now: Instant, conn: ConnId) {
+        match (self.request)() {
+            Ok(request) => {
+                let dial = Box::pin(dial(request, self.config));
+                self.connection = Connection::Dialling { conn, dial };
+            }
+            Err(error) => {
+                tracing::warn!(conn = conn.get(), %error, "no request could be made");
+                let closure = Closure::local().io(IoKind::Other);
+                self.handle(now, Event::Closed { conn, closure });
+            }
+        }
+    }
+
+    fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
+        tracing::debug!(conn = conn.get(), ?how, ?why, "closing");
+        match (how, self.socket(conn)) {
+            (How::Graceful, Some(socket)) => {
+                let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
+                socket.close(CloseFrame { code, reason: "".into() });
+            }
+            (How::Graceful, None) => {
+                self.closed(now, conn, Closure::local());
+            }
+            (How::Abort, _) => self.drop_connection(conn),
+        }
+    }
+
+    fn report(&mut self, status: Status) {
+        tracing::info!(
+            conn = self.link.stats().attempts,
+            phase = ?status.phase,
+            attempt = status.attempt.map(std::num::NonZeroU32::get),
+            cause = status.cause.map(tracing::field::debug),
+            waits_for = status.waits_for.map(tracing::field::debug),
+            until_ms = status.until.map(|at| at.as_nanos() / 1_000_000),
+            "link"
+        );
+        let lost = status.losses != self.losses;
+        self.losses = status.losses;
+        // Who hears of a status finds the rest of the link as new.
+        self.publish();
+        self.events.push_status(status, lost);
+    }
+
+    fn say(&mut self, conn: ConnId, message: Message) {
+        if let Some(socket) = self.socket(conn) {
+            socket.queue(message, None);
+        }
+    }
+}
