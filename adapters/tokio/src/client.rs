@@ -8,9 +8,11 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tracing::Instrument;
 
 use crate::events::Events;
 use crate::handle::{Clock, Handle, Shared, Snapshot};
+use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::task::{Connection, MakeRequest, Observer, Task};
@@ -43,6 +45,7 @@ impl Client {
             event_buffer: 256,
             starts: true,
             observer: None,
+            name: None,
         }
     }
 }
@@ -57,6 +60,7 @@ pub struct Builder {
     event_buffer: usize,
     starts: bool,
     observer: Option<Observer>,
+    name: Option<String>,
 }
 
 impl Builder {
@@ -91,6 +95,12 @@ impl Builder {
     /// part of the first `Live`. Otherwise the link starts at once.
     pub fn idle(mut self) -> Self {
         self.starts = false;
+        self
+    }
+
+    /// Names the link in its span, so that the logs of several links can be told apart.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -152,7 +162,7 @@ impl Builder {
             starts: self.starts,
             losses: 0,
         };
-        runtime.spawn(task.run());
+        runtime.spawn(task.run().instrument(log::span(self.name.as_deref())));
         Ok((Handle::new(wish, shared), Events::new(consumer)))
     }
 }
@@ -160,6 +170,7 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("policy", &self.policy)
             .field("seed", &self.seed)
             .field("config", &self.config)

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use redial::{Closure, IoKind};
+use redial::{Closure, ConnId, IoKind};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
@@ -13,15 +13,26 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::log::{self, Stage};
+
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Dials. Dropping the future gives the attempt up, whatever it has come to.
-pub(crate) async fn dial(request: Request, config: WebSocketConfig) -> Result<WebSocket, Closure> {
-    let stream = connect(request.uri()).await?;
-    upgrade(request, stream, config).await.map(|(socket, _)| socket).map_err(|e| closure(&e))
+pub(crate) async fn dial(
+    conn: ConnId,
+    request: Request,
+    config: WebSocketConfig,
+) -> Result<WebSocket, Closure> {
+    log::dial(conn, request.uri());
+    let stream = connect(conn, request.uri()).await?;
+    let (socket, _response) = upgrade(request, stream, config).await.map_err(|error| {
+        log::error(conn, Stage::Upgrade, &error);
+        closure(&error)
+    })?;
+    Ok(socket)
 }
 
-async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
+async fn connect(conn: ConnId, uri: &http::Uri) -> Result<TcpStream, Closure> {
     let other = Closure::local().io(IoKind::Other);
     let host = uri.host().ok_or(other)?.trim_start_matches('[').trim_end_matches(']');
     let port = match (uri.port_u16(), uri.scheme_str()) {
@@ -31,7 +42,7 @@ async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
         (None, _) => return Err(other),
     };
     let addresses = lookup_host((host, port)).await.map_err(|error| {
-        tracing::debug!(%error, "lookup failed");
+        log::error(conn, Stage::Lookup, &error);
         Closure::unknown().io(IoKind::Dns)
     })?;
     let mut last = Closure::unknown().io(IoKind::Dns);
@@ -42,7 +53,10 @@ async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => last = io_closure(&error),
+            Err(error) => {
+                log::error(conn, Stage::Connect, &error);
+                last = io_closure(&error);
+            }
         }
     }
     Err(last)

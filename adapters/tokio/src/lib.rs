@@ -55,16 +55,27 @@
 //!
 //! # Tracing
 //!
-//! Each status is an `info` event with these fields, where they apply:
+//! All that a client does happens in the span `redial.link` (level `info`), whose parent is the span
+//! that [`Builder::connect`] was called in. Its field is `name`, as given by [`Builder::name`]. The
+//! target of span and events is `redial_tokio`; their names and fields are stable, as far as the
+//! table goes. A field that does not apply is left out. Values of the core's types are written as
+//! their `Debug` form.
 //!
-//! | field | meaning |
-//! |---|---|
-//! | `conn` | the newest connection's number |
-//! | `phase` | where the link is |
-//! | `attempt` | which attempt in a row |
-//! | `cause` | why the last connection ended |
-//! | `waits_for` | what decides when the next attempt begins |
-//! | `until_ms` | when that is, in milliseconds since the client was made |
+//! | event | level | fields |
+//! |---|---|---|
+//! | `redial.status` | `info` | `conn`, `phase`, `attempt`, `cause`, `waits_for`, `wait_ms`, `losses`, `halted` |
+//! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
+//! | `redial.no_request` | `warn` | `conn`, `error`: the function for the request failed |
+//! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `upgrade`, `read`, `write`), `error` |
+//! | `redial.opened` | `debug` | `conn` |
+//! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
+//! | `redial.closed` | `debug` | `conn`, `by`, one of `code`, `http`, `io`, and `retry_after_ms` |
+//!
+//! `conn` numbers the connections of one client. `redial.status` is told whenever the [`Status`]
+//! changes, with its fields; `wait_ms` is how long the next attempt is away. Of a URL only host and
+//! port are logged: the rest may hold secrets.
+//!
+//! [`Status`]: redial::Status
 //!
 //! # Features
 //!
@@ -75,6 +86,7 @@ mod client;
 mod dial;
 mod events;
 mod handle;
+mod log;
 mod protocol;
 mod queue;
 mod socket;

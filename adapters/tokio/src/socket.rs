@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 
 use futures_util::{Sink, Stream};
 use redial::{Closure, ConnId};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::dial::{self, WebSocket};
 use crate::handle::Place;
+use crate::log::{self, Stage};
 
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
@@ -48,10 +49,7 @@ impl Socket {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closure>> {
         Pin::new(&mut self.stream).poll_next(cx).map(|next| match next {
             Some(Ok(message)) => Ok(message),
-            Some(Err(error)) => {
-                tracing::debug!(conn = self.conn.get(), %error, "reading failed");
-                Err(dial::closure(&error))
-            }
+            Some(Err(error)) => Err(failed(self.conn, Stage::Read, &error)),
             None => Err(Closure::peer()),
         })
     }
@@ -61,11 +59,12 @@ impl Socket {
     /// Nothing is handed to the stream while it has bytes of its own to send, so that its buffer
     /// stays small.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Closure> {
+        let failed = |error| failed(self.conn, Stage::Write, &error);
         let mut stream = Pin::new(&mut self.stream);
         loop {
             match stream.as_mut().poll_flush(cx) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(flushed) => flushed.map_err(|error| dial::closure(&error))?,
+                Poll::Ready(flushed) => flushed.map_err(failed)?,
             }
             if self.waiting.is_empty() {
                 return Ok(());
@@ -73,10 +72,15 @@ impl Socket {
             let batch = self.waiting.len().min(BATCH);
             for Outgoing { message, place } in self.waiting.drain(..batch) {
                 drop(place);
-                stream.as_mut().start_send(message).map_err(|error| dial::closure(&error))?;
+                stream.as_mut().start_send(message).map_err(failed)?;
             }
         }
     }
+}
+
+fn failed(conn: ConnId, stage: Stage, error: &Error) -> Closure {
+    log::error(conn, stage, error);
+    dial::closure(error)
 }
 
 /// How many messages are handed to the stream between two flushes.

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use crate::client::{BoxError, Observed};
 use crate::dial::WebSocket;
 use crate::handle::{Shared, Wish};
+use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::socket::Socket;
@@ -54,6 +55,16 @@ pub(crate) enum Connection {
         dial: Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>,
     },
     Open(Box<Socket>),
+}
+
+impl Connection {
+    const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::None => None,
+            Self::Dialling { conn, .. } => Some(*conn),
+            Self::Open(socket) => Some(socket.conn),
+        }
+    }
 }
 
 impl<P: Protocol> Task<P> {
@@ -165,11 +176,13 @@ impl<P: Protocol> Task<P> {
             socket.queue(greeting, None);
         }
         self.connection = Connection::Open(Box::new(socket));
+        log::opened(conn);
         self.handle(now, Event::Opened { conn });
         self.perform(now);
     }
 
     fn closed(&mut self, now: Instant, conn: ConnId, closure: Closure) {
+        log::closed(conn, &closure);
         self.drop_connection(conn);
         self.handle(now, Event::Closed { conn, closure });
     }
@@ -201,7 +214,7 @@ impl<P: Protocol> Task<P> {
             observer(now, Observed::Event(&event));
         }
         if let Err(misuse) = self.link.handle(now, event) {
-            tracing::error!(%misuse, "the client broke the core's contract");
+            log::misuse(misuse);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::{Connection, Task};
 use crate::client::Observed;
 use crate::dial::dial;
+use crate::log;
 use crate::protocol::Protocol;
 
 impl<P: Protocol> Task<P> {
@@ -41,7 +42,7 @@ impl<P: Protocol> Task<P> {
                         self.say(conn, message);
                     }
                 }
-                Action::Report(status) => self.report(status),
+                Action::Report(status) => self.report(now, status),
                 Action::ArmTimer { at } => {
                     self.armed = true;
                     match self.shared.clock.tokio(at) {
@@ -58,11 +59,11 @@ impl<P: Protocol> Task<P> {
     fn open(&mut self, now: Instant, conn: ConnId) {
         match (self.request)() {
             Ok(request) => {
-                let dial = Box::pin(dial(request, self.config));
+                let dial = Box::pin(dial(conn, request, self.config));
                 self.connection = Connection::Dialling { conn, dial };
             }
             Err(error) => {
-                tracing::warn!(conn = conn.get(), %error, "no request could be made");
+                log::no_request(conn, error.as_ref());
                 let closure = Closure::local().io(IoKind::Other);
                 self.handle(now, Event::Closed { conn, closure });
             }
@@ -70,7 +71,7 @@ impl<P: Protocol> Task<P> {
     }
 
     fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
-        tracing::debug!(conn = conn.get(), ?how, ?why, "closing");
+        log::close(conn, how, why);
         match (how, self.socket(conn)) {
             (How::Graceful, Some(socket)) => {
                 let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
@@ -83,16 +84,8 @@ impl<P: Protocol> Task<P> {
         }
     }
 
-    fn report(&mut self, status: Status) {
-        tracing::info!(
-            conn = self.link.stats().attempts,
-            phase = ?status.phase,
-            attempt = status.attempt.map(std::num::NonZeroU32::get),
-            cause = status.cause.map(tracing::field::debug),
-            waits_for = status.waits_for.map(tracing::field::debug),
-            until_ms = status.until.map(|at| at.as_nanos() / 1_000_000),
-            "link"
-        );
+    fn report(&mut self, now: Instant, status: Status) {
+        log::status(now, self.connection.conn(), &status);
         let lost = status.losses != self.losses;
         self.losses = status.losses;
         // Who hears of a status finds the rest of the link as new.

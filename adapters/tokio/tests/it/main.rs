@@ -2,6 +2,7 @@
 
 mod faults;
 mod lifetime;
+mod logs;
 mod replay;
 mod server;
 mod slow;
