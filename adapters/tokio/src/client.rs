@@ -16,6 +16,7 @@ use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::task::{Connection, MakeRequest, Observer, Task};
+use crate::tls::Tls;
 use crate::topics::Topics;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +42,7 @@ impl Client {
             request: Box::new(move || request().map_err(Into::into)),
             policy: Policy::new(),
             seed: None,
+            tls: Tls::new(),
             config: WebSocketConfig::default(),
             event_buffer: 256,
             starts: true,
@@ -56,6 +58,7 @@ pub struct Builder {
     request: MakeRequest,
     policy: Policy,
     seed: Option<Seed>,
+    tls: Tls,
     config: WebSocketConfig,
     event_buffer: usize,
     starts: bool,
@@ -81,6 +84,18 @@ impl Builder {
     /// 64 MiB in frames of 16 MiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config = self.config.max_message_size(Some(bytes)).max_frame_size(Some(bytes));
+        self
+    }
+
+    /// How to speak TLS where the URL says `wss`: with other root certificates, a client certificate,
+    /// another provider of cryptography. Has no effect on `ws`. By default the roots that the features
+    /// name.
+    ///
+    /// All attempts share it, so that a connection may resume the TLS session of the one before. It
+    /// should not ask for another protocol than `http/1.1` (ALPN).
+    #[cfg(feature = "__rustls")]
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Tls::with(config);
         self
     }
 
@@ -148,6 +163,7 @@ impl Builder {
         let task = Task {
             protocol,
             request: self.request,
+            tls: self.tls,
             config: self.config,
             observer: self.observer,
             link,
@@ -173,6 +189,7 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("policy", &self.policy)
             .field("seed", &self.seed)
+            .field("tls", &self.tls)
             .field("config", &self.config)
             .field("event_buffer", &self.event_buffer)
             .finish_non_exhaustive()

@@ -65,8 +65,8 @@
 //! |---|---|---|
 //! | `redial.status` | `info` | `conn`, `phase`, `attempt`, `cause`, `waits_for`, `wait_ms`, `losses`, `halted` |
 //! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
-//! | `redial.no_request` | `warn` | `conn`, `error`: the function for the request failed |
-//! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `upgrade`, `read`, `write`), `error` |
+//! | `redial.no_request` | `warn` | `conn`, `error`: there is nothing to dial with |
+//! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `tls`, `upgrade`, `read`, `write`), `error` |
 //! | `redial.opened` | `debug` | `conn` |
 //! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
 //! | `redial.closed` | `debug` | `conn`, `by`, one of `code`, `http`, `io`, and `retry_after_ms` |
@@ -80,7 +80,9 @@
 //! # Features
 //!
 //! `rustls-native-roots` and `rustls-webpki-roots` bring `wss://` with the system's or Mozilla's
-//! root certificates.
+//! root certificates; with both, either suffices. TLS is rustls, with ring unless the application
+//! has installed another provider. `Builder::tls_config` gives it other roots, a client
+//! certificate or another provider.
 
 mod client;
 mod dial;
@@ -91,10 +93,13 @@ mod protocol;
 mod queue;
 mod socket;
 mod task;
+mod tls;
 mod topics;
 
 pub use client::{Builder, Client, ConnectError, Observed};
 pub use events::{ClientEvent, Events};
 pub use handle::{Handle, NotReady};
 pub use protocol::{BadFrame, Inbound, Protocol};
+#[cfg(feature = "__rustls")]
+pub use rustls;
 pub use tokio_tungstenite::tungstenite;

@@ -12,6 +12,7 @@ use tracing::{Span, field};
 pub(crate) enum Stage {
     Lookup,
     Connect,
+    Tls,
     Upgrade,
     Read,
     Write,
@@ -22,6 +23,7 @@ impl Stage {
         match self {
             Self::Lookup => "lookup",
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Upgrade => "upgrade",
             Self::Read => "read",
             Self::Write => "write",

@@ -22,6 +22,7 @@ use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::socket::Socket;
+use crate::tls::Tls;
 use crate::topics::Topics;
 
 pub(crate) type MakeRequest = Box<dyn FnMut() -> Result<Request, BoxError> + Send>;
@@ -30,6 +31,7 @@ pub(crate) type Observer = Box<dyn FnMut(Instant, Observed<'_>) + Send>;
 pub(crate) struct Task<P: Protocol> {
     pub(crate) protocol: P,
     pub(crate) request: MakeRequest,
+    pub(crate) tls: Tls,
     pub(crate) config: WebSocketConfig,
     pub(crate) observer: Option<Observer>,
     pub(crate) link: Link<Vec<Slot>>,
@@ -47,13 +49,12 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) losses: u32,
 }
 
+pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>;
+
 /// What there is of a socket. The core holds one at a time (P4).
 pub(crate) enum Connection {
     None,
-    Dialling {
-        conn: ConnId,
-        dial: Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>,
-    },
+    Dialling { conn: ConnId, dial: Dial },
     Open(Box<Socket>),
 }
 

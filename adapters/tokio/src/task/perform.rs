@@ -1,13 +1,13 @@
 //! What the core asks for, carried out.
 
-use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Status, Why};
+use redial::{Action, Closure, ConnId, How, Instant, IoKind, Status, Why};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{Connection, Task};
+use super::{Connection, Dial, Task};
 use crate::client::Observed;
-use crate::dial::dial;
+use crate::dial::{closure, dial};
 use crate::log;
 use crate::protocol::Protocol;
 
@@ -57,17 +57,22 @@ impl<P: Protocol> Task<P> {
     }
 
     fn open(&mut self, now: Instant, conn: ConnId) {
-        match (self.request)() {
-            Ok(request) => {
-                let dial = Box::pin(dial(conn, request, self.config));
-                self.connection = Connection::Dialling { conn, dial };
-            }
-            Err(error) => {
-                log::no_request(conn, error.as_ref());
-                let closure = Closure::local().io(IoKind::Other);
-                self.handle(now, Event::Closed { conn, closure });
-            }
+        match self.dial(conn) {
+            Ok(dial) => self.connection = Connection::Dialling { conn, dial },
+            Err(closure) => self.closed(now, conn, closure),
         }
+    }
+
+    fn dial(&mut self, conn: ConnId) -> Result<Dial, Closure> {
+        let request = (self.request)().map_err(|error| {
+            log::no_request(conn, error.as_ref());
+            Closure::local().io(IoKind::Other)
+        })?;
+        let tls = self.tls.prepare(request.uri()).map_err(|error| {
+            log::no_request(conn, &error);
+            closure(&error)
+        })?;
+        Ok(Box::pin(dial(conn, request, tls, self.config)))
     }
 
     fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {

@@ -6,3 +6,5 @@ mod logs;
 mod replay;
 mod server;
 mod slow;
+#[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
+mod tls;

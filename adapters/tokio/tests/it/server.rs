@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use redial::{Cause, Phase, Status};
+use redial::{Cause, Limit, Phase, Policy, PolicyBuilder, Status};
 use redial_tokio::tungstenite::Message;
 use redial_tokio::{BadFrame, Client, ClientEvent, Events, Handle, Inbound, Protocol};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,6 +86,14 @@ async fn status(events: &mut Events<u32, String>, wanted: impl Fn(&Status) -> bo
             return status;
         }
     }
+}
+
+/// Dials again at once, some times.
+pub(crate) const fn quick() -> PolicyBuilder {
+    Policy::builder()
+        .retry(Duration::from_millis(10), Duration::from_millis(100))
+        .first_within(Duration::from_millis(10))
+        .attempts(Limit::new(20, Duration::from_secs(1)))
 }
 
 /// No test may hang.
