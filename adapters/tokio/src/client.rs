@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redial::{Action, Event, Instant, Link, Policy, Seed};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -27,19 +28,28 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Client;
 
 impl Client {
-    /// A client that dials `url`, `ws://` or `wss://`, for each attempt.
+    /// A client that dials `url`, `ws://` or `wss://`, for each attempt. One that cannot be dialled
+    /// is an error of [`Builder::connect`].
     pub fn builder(url: impl Into<String>) -> Builder {
         let url = url.into();
-        Self::with_request(move || url.as_str().into_client_request())
+        // Made anew for each attempt: a handshake's key must not be used twice.
+        let request = move || url.as_str().into_client_request();
+        let checked = request().and_then(|request| Tls::check(request.uri()));
+        let mut builder = Self::with_request(request);
+        builder.refused = checked.err();
+        builder
     }
 
-    /// A client that asks for a new request for each attempt, with fresh headers and tokens. An
-    /// error counts as a failed attempt.
+    /// A client that asks for a new request for each attempt, with fresh headers and tokens.
+    ///
+    /// The function is called once for each attempt, when it is dialled, in the client's task: it
+    /// must not block. An error, or a URL that cannot be dialled, counts as a failed attempt.
     pub fn with_request<E: Into<BoxError>>(
         mut request: impl FnMut() -> Result<Request, E> + Send + 'static,
     ) -> Builder {
         Builder {
             request: Box::new(move || request().map_err(Into::into)),
+            refused: None,
             policy: Policy::new(),
             seed: None,
             tls: Tls::new(),
@@ -56,6 +66,8 @@ impl Client {
 #[must_use = "nothing happens before `connect`"]
 pub struct Builder {
     request: MakeRequest,
+    /// Why the URL cannot be dialled.
+    refused: Option<Error>,
     policy: Policy,
     seed: Option<Seed>,
     tls: Tls,
@@ -134,15 +146,17 @@ impl Builder {
     /// status, and tried again.
     #[allow(clippy::type_complexity, reason = "a pair of two plain types")]
     pub fn connect<P: Protocol>(
-        mut self,
+        self,
         protocol: P,
     ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
+        if let Some(error) = self.refused {
+            return Err(ConnectError::Url(Box::new(error)));
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => Seed::from_u64(getrandom::u64().map_err(ConnectError::Entropy)?),
         };
-        (self.request)().map_err(ConnectError::Request)?;
         let link = Link::with_storage(self.policy, seed, Vec::new());
         let clock = Clock::new();
         let shared = Arc::new(Shared::new(
@@ -216,7 +230,8 @@ pub enum ConnectError {
     /// The operating system gave no entropy for the seed.
     #[error("no entropy for the seed")]
     Entropy(#[source] getrandom::Error),
-    /// The URL, or the function for it, gave no request.
-    #[error("no request to dial with")]
-    Request(#[source] BoxError),
+    /// The URL cannot be dialled: it is none, its scheme is neither `ws` nor `wss`, or it is `wss`
+    /// and the crate has no TLS.
+    #[error("the URL cannot be dialled")]
+    Url(#[source] BoxError),
 }

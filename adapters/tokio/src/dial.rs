@@ -37,14 +37,9 @@ pub(crate) async fn dial(
 }
 
 async fn connect(conn: ConnId, uri: &http::Uri) -> Result<TcpStream, Closure> {
-    let other = Closure::local().io(IoKind::Other);
-    let host = uri.host().ok_or(other)?.trim_start_matches('[').trim_end_matches(']');
-    let port = match (uri.port_u16(), uri.scheme_str()) {
-        (Some(port), _) => port,
-        (None, Some("wss")) => 443,
-        (None, Some("ws")) => 80,
-        (None, _) => return Err(other),
-    };
+    let host = uri.host().ok_or(Closure::local().io(IoKind::Other))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
     let addresses = lookup_host((host, port)).await.map_err(|error| {
         log::error(conn, Stage::Lookup, &error);
         Closure::unknown().io(IoKind::Dns)

@@ -34,6 +34,11 @@ impl Tls {
         Self { config: Some(config) }
     }
 
+    /// Whether there is a way to dial `uri`.
+    pub(crate) fn check(uri: &Uri) -> Result<(), Error> {
+        uri_mode(uri).map(drop)
+    }
+
     /// What the dial of `uri` needs.
     pub(crate) fn prepare(&mut self, uri: &Uri) -> Result<Self, Error> {
         if let (Mode::Tls, None) = (uri_mode(uri)?, &self.config) {

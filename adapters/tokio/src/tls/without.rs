@@ -22,13 +22,18 @@ impl Tls {
         Self
     }
 
+    /// Whether there is a way to dial `uri`.
+    pub(crate) fn check(uri: &Uri) -> Result<(), Error> {
+        match uri_mode(uri)? {
+            Mode::Plain => Ok(()),
+            Mode::Tls => Err(UrlError::TlsFeatureNotEnabled.into()),
+        }
+    }
+
     /// What the dial of `uri` needs.
     #[allow(clippy::needless_pass_by_ref_mut, reason = "with TLS there is something to make")]
     pub(crate) fn prepare(&mut self, uri: &Uri) -> Result<Self, Error> {
-        match uri_mode(uri)? {
-            Mode::Plain => Ok(Self),
-            Mode::Tls => Err(UrlError::TlsFeatureNotEnabled.into()),
-        }
+        Self::check(uri).map(|()| Self)
     }
 
     pub(crate) async fn upgrade(

@@ -4,6 +4,7 @@ mod faults;
 mod lifetime;
 mod logs;
 mod replay;
+mod requests;
 mod server;
 mod slow;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
