@@ -24,7 +24,9 @@ pub enum ClientEvent<T, D> {
     },
     /// The link's state changed. One that nobody has taken gives way to the next.
     Status(Status),
-    /// The server refused a subscription. Where that is for now, the client asks again by itself.
+    /// The server refused a subscription that is wanted. Where that is for now, the client asks again
+    /// by itself; where it is for good, once the application says so:
+    /// [`Handle::resync`](crate::Handle::resync). Of a topic withdrawn meanwhile nothing is told.
     Refused {
         /// The topic that was refused.
         topic: T,

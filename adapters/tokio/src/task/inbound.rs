@@ -91,9 +91,9 @@ impl<P: Protocol> Task<P> {
                 false
             }
             Inbound::Refused { number, refusal } => {
-                let Some(request) = self.topics.answered(number) else { return false };
+                let Some((request, topic)) = self.topics.refused(number) else { return false };
                 self.handle(now, Event::Refused { conn, request, refusal });
-                let Some(topic) = self.topics.topic(request.key).cloned() else { return false };
+                let Some(topic) = topic else { return false };
                 self.events.push(ClientEvent::Refused { topic, refusal });
                 true
             }

@@ -29,14 +29,14 @@ impl<P: Protocol> Task<P> {
                     self.say(conn, ping);
                 }
                 Action::Subscribe { conn, request } => {
-                    self.topics.asked(request);
+                    self.topics.asked(request, true);
                     if let Some(topic) = self.topics.topic(request.key) {
                         let message = self.protocol.subscribe(topic, request.number);
                         self.say(conn, message);
                     }
                 }
                 Action::Unsubscribe { conn, request } => {
-                    self.topics.asked(request);
+                    self.topics.asked(request, false);
                     if let Some(topic) = self.topics.topic(request.key) {
                         let message = self.protocol.unsubscribe(topic, request.number);
                         self.say(conn, message);

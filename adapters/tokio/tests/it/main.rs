@@ -7,5 +7,6 @@ mod replay;
 mod requests;
 mod server;
 mod slow;
+mod subscriptions;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
 mod tls;
