@@ -178,8 +178,8 @@ impl<P: Protocol> Task<P> {
         }
         self.connection = Connection::Open(Box::new(socket));
         log::opened(conn);
+        // What follows is carried out before anything is read, so a loss is told before new data.
         self.handle(now, Event::Opened { conn });
-        self.perform(now);
     }
 
     fn closed(&mut self, now: Instant, conn: ConnId, closure: Closure) {

@@ -1,8 +1,10 @@
 //! The client against small servers on loopback sockets.
 
+mod close;
 mod faults;
 mod lifetime;
 mod logs;
+mod order;
 mod replay;
 mod requests;
 mod server;
