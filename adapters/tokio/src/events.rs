@@ -47,8 +47,10 @@ pub enum ClientEvent<T, D> {
 ///
 /// It holds as many events as [`Builder::event_buffer`](crate::Builder::event_buffer) says. While it
 /// is full the client reads nothing more from the network, so that the server's own back-pressure
-/// sets in. Timers and requests go on. The connection counts as alive as long as a message waits for
-/// room, and is not pinged meanwhile: that the peer has died shows once the application has caught up.
+/// sets in. Timers and requests go on. Meanwhile the peer counts as alive, and is not pinged, as long
+/// as bytes of it, or its close, wait in the operating system's buffer, whenever they came: what it
+/// said in time is heard, and that it died after that shows once the application has caught up. When
+/// nothing waits there, it is pinged and found dead as ever.
 ///
 /// Dropping it ends the client at once: the socket is dropped, nothing is dialled any more.
 pub struct Events<T, D> {

@@ -50,8 +50,10 @@
 //! # What is kept in bounds
 //!
 //! Events wait up to [`Builder::event_buffer`]; then nothing more is read, one message aside, and
-//! as long as that one waits the peer counts as alive. Outgoing messages never keep the timers
-//! waiting: a peer that does not read is found dead as any other.
+//! what that means for finding a dead peer is told at [`Events`]. Outgoing messages wait up to a
+//! thousand of the application's own ([`NotReady::Full`]) and a hundred thousand in all; with more
+//! the connection is closed. They never keep the timers waiting, and pings overtake them: a peer
+//! that does not read is found dead as any other.
 //!
 //! # Tracing
 //!

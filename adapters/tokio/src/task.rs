@@ -144,9 +144,11 @@ impl<P: Protocol> Task<P> {
         }
         self.armed = false;
         if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
-            // The peer did speak: it is the application that does not listen.
+            // It is the application that does not listen, unless there is nothing to hear.
             let conn = socket.conn;
-            self.handle(now, Event::Received { conn });
+            if socket.waits_to_be_read() {
+                self.handle(now, Event::Received { conn });
+            }
         }
         self.handle(now, Event::TimerFired);
         true

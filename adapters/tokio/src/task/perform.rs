@@ -26,7 +26,9 @@ impl<P: Protocol> Task<P> {
                 Action::Ping { conn } => {
                     let ping =
                         self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
-                    self.say(conn, ping);
+                    if let Some(socket) = self.socket(conn) {
+                        socket.ping(ping);
+                    }
                 }
                 Action::Subscribe { conn, request } => {
                     self.topics.asked(request, true);
