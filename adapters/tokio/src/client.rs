@@ -11,8 +11,9 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tracing::Instrument;
 
+use crate::clock::Clock;
 use crate::events::Events;
-use crate::handle::{Clock, Handle, Shared, Snapshot};
+use crate::handle::{Handle, Shared, Snapshot};
 use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::queue;
@@ -186,7 +187,7 @@ impl Builder {
             events: producer,
             shared: Arc::clone(&shared),
             timer,
-            armed: false,
+            armed: None,
             connection: Connection::None,
             held: None,
             starts: self.starts,

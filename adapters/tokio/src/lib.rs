@@ -55,6 +55,15 @@
 //! the connection is closed. They never keep the timers waiting, and pings overtake them: a peer
 //! that does not read is found dead as any other.
 //!
+//! # Time
+//!
+//! On Linux and Android the client's clock goes on while the machine is suspended
+//! (`CLOCK_BOOTTIME`). Tokio's timers do not, so after a resume the client may notice what fell due
+//! only at its next wake-up, which is at most 30 s away: it then probes the peer once more, or dials
+//! if it is time. [`Handle::network_up`] makes it look at once. Elsewhere the clock is
+//! [`std::time::Instant`], which on some platforms stops meanwhile: the client then behaves as if
+//! nothing had happened. Tokio's paused test clock moves the timers and not the clock.
+//!
 //! # Tracing
 //!
 //! All that a client does happens in the span `redial.link` (level `info`), whose parent is the span
@@ -87,6 +96,7 @@
 //! certificate or another provider.
 
 mod client;
+mod clock;
 mod dial;
 mod events;
 mod handle;

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::client::{BoxError, Observed};
+use crate::clock;
 use crate::dial::WebSocket;
 use crate::handle::{Shared, Wish};
 use crate::log;
@@ -40,7 +41,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) events: Producer<P::Topic, P::Data>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Pin<Box<Sleep>>,
-    pub(crate) armed: bool,
+    /// What the timer is armed for.
+    pub(crate) armed: Option<Instant>,
     pub(crate) connection: Connection,
     /// A message that was read and finds no room.
     pub(crate) held: Option<Message>,
@@ -139,10 +141,15 @@ impl<P: Protocol> Task<P> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if !self.armed || self.timer.as_mut().poll(cx).is_pending() {
-            return false;
+        let Some(at) = self.armed else { return false };
+        if now < at {
+            let woke = self.timer.as_mut().poll(cx).is_ready();
+            if woke {
+                self.arm(now, at);
+            }
+            return woke;
         }
-        self.armed = false;
+        self.armed = None;
         if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
             // It is the application that does not listen, unless there is nothing to hear.
             let conn = socket.conn;
@@ -152,6 +159,11 @@ impl<P: Protocol> Task<P> {
         }
         self.handle(now, Event::TimerFired);
         true
+    }
+
+    fn arm(&mut self, now: Instant, at: Instant) {
+        self.armed = Some(at);
+        self.timer.as_mut().reset(tokio::time::Instant::now() + clock::sleep(now, at));
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>, now: Instant, room: usize) -> bool {

@@ -45,14 +45,8 @@ impl<P: Protocol> Task<P> {
                     }
                 }
                 Action::Report(status) => self.report(now, status),
-                Action::ArmTimer { at } => {
-                    self.armed = true;
-                    match self.shared.clock.tokio(at) {
-                        Some(at) => self.timer.as_mut().reset(at),
-                        None => self.armed = false,
-                    }
-                }
-                Action::DisarmTimer => self.armed = false,
+                Action::ArmTimer { at } => self.arm(now, at),
+                Action::DisarmTimer => self.armed = None,
             }
         }
         any
