@@ -2,50 +2,11 @@
 //! when a peer is dead; this crate carries it out over tokio and tokio-tungstenite.
 //!
 //! The server's language is a [`Protocol`]. [`Client::builder`] makes a [`Handle`], which says what
-//! is wished, and a stream of [`Events`], which tells what came of it:
+//! is wished, and a stream of [`Events`], which tells what came of it. A whole program:
 //!
-//! ```no_run
-//! use redial_tokio::tungstenite::Message;
-//! use redial_tokio::{BadFrame, Client, ClientEvent, Inbound, Protocol};
-//!
-//! struct Prices;
-//!
-//! impl Protocol for Prices {
-//!     type Topic = String;
-//!     type Data = String;
-//!
-//!     fn subscribe(&mut self, symbol: &String, number: u64) -> Message {
-//!         Message::text(format!("subscribe {number} {symbol}"))
-//!     }
-//!
-//!     fn unsubscribe(&mut self, symbol: &String, number: u64) -> Message {
-//!         Message::text(format!("unsubscribe {number} {symbol}"))
-//!     }
-//!
-//!     fn read(&mut self, frame: Message) -> Result<Inbound<String, String>, BadFrame> {
-//!         let text = frame.to_text().map_err(|_| BadFrame::new("not text"))?;
-//!         Ok(match text.strip_prefix("ok ") {
-//!             Some(number) => Inbound::Acked {
-//!                 number: number.parse().map_err(|_| BadFrame::new("not a number"))?,
-//!             },
-//!             None => Inbound::Data { topic: None, data: text.to_owned() },
-//!         })
-//!     }
-//! }
-//!
-//! # async fn example() -> Result<(), redial_tokio::ConnectError> {
-//! let (handle, mut events) = Client::builder("ws://localhost:9001").connect(Prices)?;
-//! handle.subscribe("BTC-USD".to_owned());
-//! while let Some(event) = events.next().await {
-//!     match event {
-//!         ClientEvent::Data { data, .. } => println!("{data}"),
-//!         ClientEvent::Status(status) => println!("{:?}", status.phase),
-//!         other => println!("{other:?}"),
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/ticker.rs")]
+#![doc = "```"]
 //!
 //! # What is kept in bounds
 //!
@@ -112,6 +73,7 @@ pub use client::{Builder, Client, ConnectError, Observed};
 pub use events::{ClientEvent, Events};
 pub use handle::{Handle, NotReady};
 pub use protocol::{BadFrame, Inbound, Protocol};
+pub use redial;
 #[cfg(feature = "__rustls")]
 pub use rustls;
 pub use tokio_tungstenite::tungstenite;

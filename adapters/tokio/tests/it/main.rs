@@ -10,5 +10,6 @@ mod requests;
 mod server;
 mod slow;
 mod subscriptions;
+mod ticker;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
 mod tls;
