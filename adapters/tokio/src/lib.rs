@@ -42,6 +42,7 @@
 //! | `redial.opened` | `debug` | `conn` |
 //! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
 //! | `redial.closed` | `debug` | `conn`, `by`, one of `code`, `http`, `io`, and `retry_after_ms` |
+//! | `redial.misuse` | `error` | `error`: a fault of this crate |
 //!
 //! `conn` numbers the connections of one client. `redial.status` is told whenever the [`Status`]
 //! changes, with its fields; `wait_ms` is how long the next attempt is away. Of a URL only host and
