@@ -6,16 +6,21 @@ use std::sync::Arc;
 
 use redial::{Action, Event, Instant, Link, Policy, Seed};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tracing::Instrument;
 
+use crate::clock::Clock;
 use crate::events::Events;
-use crate::handle::{Clock, Handle, Shared, Snapshot};
+use crate::handle::{Handle, Shared, Snapshot};
+use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::record::{Recording, Sink};
 use crate::task::{Connection, MakeRequest, Observer, Task};
+use crate::tls::Tls;
 use crate::topics::Topics;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,26 +31,37 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Client;
 
 impl Client {
-    /// A client that dials `url`, `ws://` or `wss://`, for each attempt.
+    /// A client that dials `url`, `ws://` or `wss://`, for each attempt. One that cannot be dialled
+    /// is an error of [`Builder::connect`].
     pub fn builder(url: impl Into<String>) -> Builder {
         let url = url.into();
-        Self::with_request(move || url.as_str().into_client_request())
+        // Made anew for each attempt: a handshake's key must not be used twice.
+        let request = move || url.as_str().into_client_request();
+        let checked = request().and_then(|request| Tls::check(request.uri()));
+        let mut builder = Self::with_request(request);
+        builder.refused = checked.err();
+        builder
     }
 
-    /// A client that asks for a new request for each attempt, with fresh headers and tokens. An
-    /// error counts as a failed attempt.
+    /// A client that asks for a new request for each attempt, with fresh headers and tokens.
+    ///
+    /// The function is called once for each attempt, when it is dialled, in the client's task: it
+    /// must not block. An error, or a URL that cannot be dialled, counts as a failed attempt.
     pub fn with_request<E: Into<BoxError>>(
         mut request: impl FnMut() -> Result<Request, E> + Send + 'static,
     ) -> Builder {
         Builder {
             request: Box::new(move || request().map_err(Into::into)),
+            refused: None,
             policy: Policy::new(),
             seed: None,
+            tls: Tls::new(),
             config: WebSocketConfig::default(),
             event_buffer: 256,
             starts: true,
             observer: None,
             trace: None,
+            name: None,
         }
     }
 }
@@ -54,13 +70,17 @@ impl Client {
 #[must_use = "nothing happens before `connect`"]
 pub struct Builder {
     request: MakeRequest,
+    /// Why the URL cannot be dialled.
+    refused: Option<Error>,
     policy: Policy,
     seed: Option<Seed>,
+    tls: Tls,
     config: WebSocketConfig,
     event_buffer: usize,
     starts: bool,
     observer: Option<Observer>,
     trace: Option<Sink>,
+    name: Option<String>,
 }
 
 impl Builder {
@@ -84,6 +104,18 @@ impl Builder {
         self
     }
 
+    /// How to speak TLS where the URL says `wss`: with other root certificates, a client certificate,
+    /// another provider of cryptography. Has no effect on `ws`. By default the roots that the features
+    /// name.
+    ///
+    /// All attempts share it, so that a connection may resume the TLS session of the one before. It
+    /// should not ask for another protocol than `http/1.1` (ALPN).
+    #[cfg(feature = "__rustls")]
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Tls::with(config);
+        self
+    }
+
     /// How many events wait for the application before nothing more is read from the network. By
     /// default 256; at least 1.
     pub fn event_buffer(mut self, events: usize) -> Self {
@@ -98,6 +130,12 @@ impl Builder {
         self
     }
 
+    /// Names the link in its span, so that the logs of several links can be told apart.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Sees all that goes into the core and comes out of it, at the instants that the core sees. It
     /// runs in the client's task and must not block.
     pub fn observe(mut self, observer: impl FnMut(Instant, Observed<'_>) + Send + 'static) -> Self {
@@ -108,7 +146,8 @@ impl Builder {
     /// Records a trace, from which `redial-lab replay` and [`redial::trace`] repeat exactly what the
     /// core did: policy, seed, events and actions, and no message. Each line is written at once, in
     /// the client's task, so `to` must not block for long; a `BufWriter` around a file is fine, and
-    /// is dropped, which flushes it, before the stream of events ends. If writing fails, the trace ends and the client goes on.
+    /// is dropped, which flushes it, before the stream of events ends. If writing fails, the trace ends
+    /// and the client goes on.
     pub fn record(mut self, to: impl io::Write + Send + 'static) -> Self {
         self.trace = Some(Box::new(to));
         self
@@ -122,15 +161,17 @@ impl Builder {
     /// status, and tried again.
     #[allow(clippy::type_complexity, reason = "a pair of two plain types")]
     pub fn connect<P: Protocol>(
-        mut self,
+        self,
         protocol: P,
     ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
+        if let Some(error) = self.refused {
+            return Err(ConnectError::Url(Box::new(error)));
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => Seed::from_u64(getrandom::u64().map_err(ConnectError::Entropy)?),
         };
-        (self.request)().map_err(ConnectError::Request)?;
         let recording = self
             .trace
             .map(|to| Recording::begin(to, self.policy, seed))
@@ -156,6 +197,7 @@ impl Builder {
         let task = Task {
             protocol,
             request: self.request,
+            tls: self.tls,
             config: self.config,
             observer: self.observer,
             recording,
@@ -165,13 +207,13 @@ impl Builder {
             events: producer,
             shared: Arc::clone(&shared),
             timer,
-            armed: false,
+            armed: None,
             connection: Connection::None,
             held: None,
             starts: self.starts,
             losses: 0,
         };
-        runtime.spawn(task.run());
+        runtime.spawn(task.run().instrument(log::span(self.name.as_deref())));
         Ok((Handle::new(wish, shared), Events::new(consumer)))
     }
 }
@@ -179,8 +221,10 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("policy", &self.policy)
             .field("seed", &self.seed)
+            .field("tls", &self.tls)
             .field("config", &self.config)
             .field("event_buffer", &self.event_buffer)
             .finish_non_exhaustive()
@@ -210,7 +254,8 @@ pub enum ConnectError {
     /// The trace of [`Builder::record`] cannot be written.
     #[error("the trace cannot be written")]
     Trace(#[source] io::Error),
-    /// The URL, or the function for it, gave no request.
-    #[error("no request to dial with")]
-    Request(#[source] BoxError),
+    /// The URL cannot be dialled: it is none, its scheme is neither `ws` nor `wss`, or it is `wss`
+    /// and the crate has no TLS.
+    #[error("the URL cannot be dialled")]
+    Url(#[source] BoxError),
 }

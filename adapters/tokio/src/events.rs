@@ -24,7 +24,9 @@ pub enum ClientEvent<T, D> {
     },
     /// The link's state changed. One that nobody has taken gives way to the next.
     Status(Status),
-    /// The server refused a subscription. Where that is for now, the client asks again by itself.
+    /// The server refused a subscription that is wanted. Where that is for now, the client asks again
+    /// by itself; where it is for good, once the application says so:
+    /// [`Handle::resync`](crate::Handle::resync). Of a topic withdrawn meanwhile nothing is told.
     Refused {
         /// The topic that was refused.
         topic: T,
@@ -45,8 +47,10 @@ pub enum ClientEvent<T, D> {
 ///
 /// It holds as many events as [`Builder::event_buffer`](crate::Builder::event_buffer) says. While it
 /// is full the client reads nothing more from the network, so that the server's own back-pressure
-/// sets in. Timers and requests go on. The connection counts as alive as long as a message waits for
-/// room, and is not pinged meanwhile: that the peer has died shows once the application has caught up.
+/// sets in. Timers and requests go on. Meanwhile the peer counts as alive, and is not pinged, as long
+/// as bytes of it, or its close, wait in the operating system's buffer, whenever they came: what it
+/// said in time is heard, and that it died after that shows once the application has caught up. When
+/// nothing waits there, it is pinged and found dead as ever.
 ///
 /// Dropping it ends the client at once: the socket is dropped, nothing is dialled any more.
 pub struct Events<T, D> {

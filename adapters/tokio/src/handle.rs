@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time;
 
 use redial::{ConnId, Counts, Instant, Stats, Status};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::clock::Clock;
 
 /// Steers a client. Clones steer the same one.
 ///
@@ -207,28 +208,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The core's clock: time since the client was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    origin: time::Instant,
-}
-
-impl Clock {
-    pub(crate) fn new() -> Self {
-        Self { origin: time::Instant::now() }
-    }
-
-    pub(crate) fn now(self) -> Instant {
-        Instant::from_duration(self.origin.elapsed())
-    }
-
-    /// The same point on tokio's clock; `None` for one too far away to come.
-    pub(crate) fn tokio(self, at: Instant) -> Option<tokio::time::Instant> {
-        let since_origin = at.saturating_since(Instant::ZERO);
-        self.origin.checked_add(since_origin).map(Into::into)
     }
 }
 

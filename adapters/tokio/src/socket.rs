@@ -1,16 +1,20 @@
 //! The open socket of one connection, with what waits to be sent on it.
 
 use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::{Sink, Stream};
-use redial::{Closure, ConnId};
-use tokio_tungstenite::tungstenite::Message;
+use redial::{Closure, ConnId, IoKind};
+use socket2::SockRef;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::dial::{self, WebSocket};
 use crate::handle::Place;
+use crate::log::{self, Stage};
 
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
@@ -37,6 +41,13 @@ impl Socket {
         }
     }
 
+    /// Queues before all that waits: the peer's time to answer runs already.
+    pub(crate) fn ping(&mut self, message: Message) {
+        if !self.closing {
+            self.waiting.push_front(Outgoing { message, place: None });
+        }
+    }
+
     /// Closes with a handshake, in place of what waits.
     pub(crate) fn close(&mut self, frame: CloseFrame) {
         self.waiting.clear();
@@ -48,36 +59,94 @@ impl Socket {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closure>> {
         Pin::new(&mut self.stream).poll_next(cx).map(|next| match next {
             Some(Ok(message)) => Ok(message),
-            Some(Err(error)) => {
-                tracing::debug!(conn = self.conn.get(), %error, "reading failed");
-                Err(dial::closure(&error))
-            }
+            Some(Err(error)) => Err(failed(self.conn, Stage::Read, &error)),
             None => Err(Closure::peer()),
         })
+    }
+
+    /// Whether the operating system holds bytes of the peer, or its end of the connection. Asks the
+    /// system itself: what the runtime knows of a socket may be older than the latest bytes.
+    pub(crate) fn waits_to_be_read(&self) -> bool {
+        let socket = SockRef::from(self.stream.get_ref().get_ref());
+        let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Sends what the peer takes, and never waits for it.
     ///
     /// Nothing is handed to the stream while it has bytes of its own to send, so that its buffer
-    /// stays small.
+    /// stays small. A peer that keeps the link alive and does not read is left when too much waits.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Closure> {
+        if self.waiting.len() > WAITING {
+            log::error(self.conn, Stage::Write, &Unread);
+            return Err(Closure::local().io(IoKind::Other));
+        }
+        let failed = |error| failed(self.conn, Stage::Write, &error);
         let mut stream = Pin::new(&mut self.stream);
         loop {
             match stream.as_mut().poll_flush(cx) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(flushed) => flushed.map_err(|error| dial::closure(&error))?,
+                Poll::Ready(flushed) => flushed.map_err(failed)?,
             }
             if self.waiting.is_empty() {
                 return Ok(());
             }
-            let batch = self.waiting.len().min(BATCH);
-            for Outgoing { message, place } in self.waiting.drain(..batch) {
+            let mut bytes = 0;
+            while bytes < BATCH_BYTES
+                && let Some(Outgoing { message, place }) = self.waiting.pop_front()
+            {
                 drop(place);
-                stream.as_mut().start_send(message).map_err(|error| dial::closure(&error))?;
+                bytes += message.len() + HEADER_BYTES;
+                stream.as_mut().start_send(message).map_err(failed)?;
             }
         }
     }
 }
 
-/// How many messages are handed to the stream between two flushes.
-const BATCH: usize = 64;
+#[derive(Debug, thiserror::Error)]
+#[error("the peer does not read what is sent")]
+struct Unread;
+
+fn failed(conn: ConnId, stage: Stage, error: &Error) -> Closure {
+    log::error(conn, stage, error);
+    dial::closure(error)
+}
+
+/// How many messages wait at most: more than the window of a policy and the application together.
+const WAITING: usize = 100_000;
+
+/// How much is handed to the stream between two flushes, one message aside: what a ping that comes
+/// then stands behind.
+const BATCH_BYTES: usize = 16 << 10;
+const HEADER_BYTES: usize = 14;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::MaybeTlsStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    /// Without reading, a peer could make the link ask again and again.
+    #[tokio::test]
+    async fn only_so_much_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        let stream = WebSocket::from_raw_socket(stream, Role::Client, None).await;
+        let mut socket = Socket::new(ConnId::new(1), stream);
+        let mut cx = Context::from_waker(Waker::noop());
+        let large = Message::text("x".repeat(16 << 20));
+        socket.queue(large, None);
+        assert_eq!(socket.poll_write(&mut cx), Ok(()), "the operating system takes only a part");
+        for _ in 0..WAITING {
+            socket.queue(Message::text("subscribe"), None);
+        }
+        assert_eq!(socket.poll_write(&mut cx), Ok(()));
+        socket.queue(Message::text("subscribe"), None);
+        assert_eq!(socket.poll_write(&mut cx), Err(Closure::local().io(IoKind::Other)));
+    }
+}

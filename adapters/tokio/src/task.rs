@@ -1,29 +1,30 @@
 //! The one task behind a client: it owns the link, the socket and the timer.
 
+mod inbound;
+mod perform;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use redial::{
-    Action, Closure, ConnId, Established, Event, How, Instant, IoKind, Link, Phase, Slot, Status,
-    Why,
-};
+use redial::{Closure, ConnId, Event, Instant, Link, Phase, Slot};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::client::{BoxError, Observed};
-use crate::dial::{WebSocket, close_frame, dial};
-use crate::events::ClientEvent;
+use crate::clock;
+use crate::dial::WebSocket;
 use crate::handle::{Shared, Wish};
-use crate::protocol::{Inbound, Protocol};
+use crate::log;
+use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::record::Recording;
 use crate::socket::Socket;
+use crate::tls::Tls;
 use crate::topics::Topics;
 
 pub(crate) type MakeRequest = Box<dyn FnMut() -> Result<Request, BoxError> + Send>;
@@ -32,6 +33,7 @@ pub(crate) type Observer = Box<dyn FnMut(Instant, Observed<'_>) + Send>;
 pub(crate) struct Task<P: Protocol> {
     pub(crate) protocol: P,
     pub(crate) request: MakeRequest,
+    pub(crate) tls: Tls,
     pub(crate) config: WebSocketConfig,
     pub(crate) observer: Option<Observer>,
     /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
@@ -42,7 +44,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) events: Producer<P::Topic, P::Data>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Pin<Box<Sleep>>,
-    pub(crate) armed: bool,
+    /// What the timer is armed for.
+    pub(crate) armed: Option<Instant>,
     pub(crate) connection: Connection,
     /// A message that was read and finds no room.
     pub(crate) held: Option<Message>,
@@ -51,14 +54,23 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) losses: u32,
 }
 
+pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>;
+
 /// What there is of a socket. The core holds one at a time (P4).
 pub(crate) enum Connection {
     None,
-    Dialling {
-        conn: ConnId,
-        dial: Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>,
-    },
+    Dialling { conn: ConnId, dial: Dial },
     Open(Box<Socket>),
+}
+
+impl Connection {
+    const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::None => None,
+            Self::Dialling { conn, .. } => Some(*conn),
+            Self::Open(socket) => Some(socket.conn),
+        }
+    }
 }
 
 impl<P: Protocol> Task<P> {
@@ -132,17 +144,29 @@ impl<P: Protocol> Task<P> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if !self.armed || self.timer.as_mut().poll(cx).is_pending() {
-            return false;
+        let Some(at) = self.armed else { return false };
+        if now < at {
+            let woke = self.timer.as_mut().poll(cx).is_ready();
+            if woke {
+                self.arm(now, at);
+            }
+            return woke;
         }
-        self.armed = false;
+        self.armed = None;
         if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
-            // The peer did speak: it is the application that does not listen.
+            // It is the application that does not listen, unless there is nothing to hear.
             let conn = socket.conn;
-            self.handle(now, Event::Received { conn });
+            if socket.waits_to_be_read() {
+                self.handle(now, Event::Received { conn });
+            }
         }
         self.handle(now, Event::TimerFired);
         true
+    }
+
+    fn arm(&mut self, now: Instant, at: Instant) {
+        self.armed = Some(at);
+        self.timer.as_mut().reset(tokio::time::Instant::now() + clock::sleep(now, at));
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>, now: Instant, room: usize) -> bool {
@@ -164,111 +188,19 @@ impl<P: Protocol> Task<P> {
         }
     }
 
-    /// Reads what there is and finds room, and one message more, which tells that bytes wait.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        conn: ConnId,
-        mut room: usize,
-    ) -> bool {
-        let mut heard = false;
-        for _ in 0..FRAMES {
-            let message = match self.held.take() {
-                Some(message) => message,
-                None => {
-                    let Some(socket) = self.socket(conn) else { return true };
-                    match socket.poll_read(cx) {
-                        Poll::Pending => {
-                            if heard {
-                                self.handle(now, Event::Received { conn });
-                            }
-                            return heard;
-                        }
-                        Poll::Ready(Ok(message)) => message,
-                        Poll::Ready(Err(closure)) => {
-                            self.closed(now, conn, closure);
-                            return true;
-                        }
-                    }
-                }
-            };
-            if room == 0 {
-                self.held = Some(message);
-                if heard {
-                    self.handle(now, Event::Received { conn });
-                }
-                return heard;
-            }
-            heard = true;
-            if self.read(now, conn, message) {
-                room -= 1;
-            }
-        }
-        self.handle(now, Event::Received { conn });
-        true
-    }
-
-    /// Takes a message in; whether it took room among the events.
-    fn read(&mut self, now: Instant, conn: ConnId, message: Message) -> bool {
-        if let Some(closure) = close_frame(&message) {
-            self.closed(now, conn, closure);
-            return false;
-        }
-        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
-            return false;
-        }
-        let inbound = match self.protocol.read(message) {
-            Ok(inbound) => inbound,
-            Err(bad) => {
-                self.events.push(ClientEvent::BadFrame(bad));
-                return true;
-            }
-        };
-        match inbound {
-            Inbound::Nothing => false,
-            Inbound::Data { topic, data } => {
-                self.events.push(ClientEvent::Data { topic, data });
-                true
-            }
-            Inbound::Ready => {
-                let session = Established::Fresh;
-                self.handle(now, Event::Ready { conn, session, resumable: false });
-                // The report of a loss comes before the data that follow it.
-                self.perform(now);
-                false
-            }
-            Inbound::Acked { number } => {
-                if let Some(request) = self.topics.answered(number) {
-                    self.handle(now, Event::Acked { conn, request });
-                }
-                false
-            }
-            Inbound::Refused { number, refusal } => {
-                let Some(request) = self.topics.answered(number) else { return false };
-                self.handle(now, Event::Refused { conn, request, refusal });
-                let Some(topic) = self.topics.topic(request.key).cloned() else { return false };
-                self.events.push(ClientEvent::Refused { topic, refusal });
-                true
-            }
-            Inbound::Close(closure) => {
-                self.closed(now, conn, closure);
-                false
-            }
-        }
-    }
-
     fn opened(&mut self, now: Instant, conn: ConnId, stream: WebSocket) {
         let mut socket = Socket::new(conn, stream);
         if let Some(greeting) = self.protocol.greet() {
             socket.queue(greeting, None);
         }
         self.connection = Connection::Open(Box::new(socket));
+        log::opened(conn);
+        // What follows is carried out before anything is read, so a loss is told before new data.
         self.handle(now, Event::Opened { conn });
-        self.perform(now);
     }
 
     fn closed(&mut self, now: Instant, conn: ConnId, closure: Closure) {
+        log::closed(conn, &closure);
         self.drop_connection(conn);
         self.handle(now, Event::Closed { conn, closure });
     }
@@ -295,117 +227,14 @@ impl<P: Protocol> Task<P> {
         true
     }
 
-    /// Carries out what the core asks for; whether it asked for anything.
-    fn perform(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        while let Some(action) = self.link.poll_action(now) {
-            any = true;
-            if let Some(recording) = &mut self.recording {
-                recording.action(now, &action);
-            }
-            if let Some(observer) = &mut self.observer {
-                observer(now, Observed::Action(&action));
-            }
-            match action {
-                Action::Open { conn, .. } => self.open(now, conn),
-                Action::Close { conn, how, why } => self.close(now, conn, how, why),
-                // semantics: owner
-                Action::RefreshCredentials { .. } => {}
-                Action::Ping { conn } => {
-                    let ping =
-                        self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
-                    self.say(conn, ping);
-                }
-                Action::Subscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.subscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Unsubscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.unsubscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Report(status) => self.report(status),
-                Action::ArmTimer { at } => {
-                    self.armed = true;
-                    match self.shared.clock.tokio(at) {
-                        Some(at) => self.timer.as_mut().reset(at),
-                        None => self.armed = false,
-                    }
-                }
-                Action::DisarmTimer => self.armed = false,
-            }
-        }
-        if let Some(recording) = &mut self.recording {
-            recording.drained(now, &self.link);
-        }
-        any
-    }
-
-    fn open(&mut self, now: Instant, conn: ConnId) {
-        match (self.request)() {
-            Ok(request) => {
-                let dial = Box::pin(dial(request, self.config));
-                self.connection = Connection::Dialling { conn, dial };
-            }
-            Err(error) => {
-                tracing::warn!(conn = conn.get(), %error, "no request could be made");
-                let closure = Closure::local().io(IoKind::Other);
-                self.handle(now, Event::Closed { conn, closure });
-            }
-        }
-    }
-
-    fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
-        tracing::debug!(conn = conn.get(), ?how, ?why, "closing");
-        match (how, self.socket(conn)) {
-            (How::Graceful, Some(socket)) => {
-                let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
-                socket.close(CloseFrame { code, reason: "".into() });
-            }
-            (How::Graceful, None) => {
-                self.closed(now, conn, Closure::local());
-            }
-            (How::Abort, _) => self.drop_connection(conn),
-        }
-    }
-
-    fn report(&mut self, status: Status) {
-        tracing::info!(
-            conn = self.link.stats().attempts,
-            phase = ?status.phase,
-            attempt = status.attempt.map(std::num::NonZeroU32::get),
-            cause = status.cause.map(tracing::field::debug),
-            waits_for = status.waits_for.map(tracing::field::debug),
-            until_ms = status.until.map(|at| at.as_nanos() / 1_000_000),
-            "link"
-        );
-        let lost = status.losses != self.losses;
-        self.losses = status.losses;
-        // Who hears of a status finds the rest of the link as new.
-        self.publish();
-        self.events.push_status(status, lost);
-    }
-
     fn handle(&mut self, now: Instant, event: Event) {
         if let Some(observer) = &mut self.observer {
             observer(now, Observed::Event(&event));
         }
         if let Err(misuse) = self.link.handle(now, event) {
-            tracing::error!(%misuse, "the client broke the core's contract");
+            log::misuse(misuse);
         } else if let Some(recording) = &mut self.recording {
             recording.event(now, &event, &self.link);
-        }
-    }
-
-    fn say(&mut self, conn: ConnId, message: Message) {
-        if let Some(socket) = self.socket(conn) {
-            socket.queue(message, None);
         }
     }
 
@@ -430,7 +259,6 @@ impl<P: Protocol> Task<P> {
     }
 }
 
-/// How many messages are read and how many wishes are taken in one wake-up, so that neither keeps
-/// the other, or other tasks, waiting.
-const FRAMES: usize = 64;
+/// How many wishes are taken in one wake-up, so that they keep neither the socket nor other tasks
+/// waiting.
 const WISHES: usize = 256;

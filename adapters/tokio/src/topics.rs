@@ -24,6 +24,14 @@ struct Entry<T> {
     listed: bool,
     /// The key's number in `unanswered`.
     number: Option<u64>,
+    /// Whether that request asks for the topic, and the topic was wanted ever since.
+    asks: bool,
+}
+
+impl<T> Entry<T> {
+    const fn wanted(topic: T) -> Self {
+        Self { topic, wanted: true, listed: false, number: None, asks: false }
+    }
 }
 
 impl<T: Clone + Eq + Hash> Topics<T> {
@@ -56,6 +64,7 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         let key = self.key(topic)?;
         let entry = self.entry_mut(key)?;
         entry.wanted = false;
+        entry.asks = false;
         if !std::mem::replace(&mut entry.listed, true) {
             self.withdrawn.push_back(key);
         }
@@ -72,8 +81,9 @@ impl<T: Clone + Eq + Hash> Topics<T> {
 
     /// A request goes out. Only the last one about a key has an answer that counts, so that the
     /// memory for requests never exceeds that for keys.
-    pub(crate) fn asked(&mut self, request: Request) {
+    pub(crate) fn asked(&mut self, request: Request, asks: bool) {
         let Some(entry) = self.entry_mut(request.key) else { return };
+        entry.asks = asks && entry.wanted;
         if let Some(overtaken) = entry.number.replace(request.number) {
             self.unanswered.remove(&overtaken);
         }
@@ -85,6 +95,14 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         let key = self.unanswered.remove(&number)?;
         self.entry_mut(key)?.number = None;
         Some(Request { key, number })
+    }
+
+    /// The request that a refusal with this number refers to, and the topic if it is the
+    /// application's present wish that was refused.
+    pub(crate) fn refused(&mut self, number: u64) -> Option<(Request, Option<T>)> {
+        let request = self.answered(number)?;
+        let entry = self.entry_mut(request.key)?;
+        Some((request, entry.asks.then(|| entry.topic.clone())))
     }
 
     /// No request of the connection that is gone will be answered.
@@ -105,10 +123,7 @@ impl<T: Clone + Eq + Hash> Topics<T> {
             if entry.wanted {
                 entry.listed = false;
             } else if link.is_free(key) {
-                let old = std::mem::replace(
-                    entry,
-                    Entry { topic, wanted: true, listed: false, number: None },
-                );
+                let old = std::mem::replace(entry, Entry::wanted(topic));
                 self.keys.remove(&old.topic);
                 if let Some(number) = old.number {
                     self.unanswered.remove(&number);
@@ -130,7 +145,7 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         if key.get() >= link.capacity() {
             return None;
         }
-        self.entries.push(Entry { topic, wanted: true, listed: false, number: None });
+        self.entries.push(Entry::wanted(topic));
         Some(key)
     }
 
