@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use redial_tokio::redial::{Policy, Refusal};
+use redial_tokio::redial::{ConnId, Policy, Refusal};
 use redial_tokio::tungstenite::Message;
 use redial_tokio::{BadFrame, Client, ClientEvent, Inbound, Protocol};
 
@@ -17,15 +17,15 @@ impl Protocol for Ticker {
     type Topic = String;
     type Data = f64;
 
-    fn subscribe(&mut self, symbol: &String, number: u64) -> Message {
+    fn subscribe(&mut self, _: ConnId, symbol: &String, number: u64) -> Message {
         Message::text(format!("subscribe {number} {symbol}"))
     }
 
-    fn unsubscribe(&mut self, symbol: &String, number: u64) -> Message {
+    fn unsubscribe(&mut self, _: ConnId, symbol: &String, number: u64) -> Message {
         Message::text(format!("unsubscribe {number} {symbol}"))
     }
 
-    fn read(&mut self, frame: Message) -> Result<Inbound<String, f64>, BadFrame> {
+    fn read(&mut self, _: ConnId, frame: Message) -> Result<Inbound<String, f64>, BadFrame> {
         let text = frame.to_text().map_err(|_| BadFrame::new("not text"))?;
         let (word, value) = text.split_once(' ').ok_or(BadFrame::new("a single word"))?;
         let number = || value.parse().map_err(|_| BadFrame::new("no number of a request"));
@@ -54,7 +54,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     while let Some(event) = events.next().await {
         match event {
-            ClientEvent::Data { topic, data } => println!("{} {data}", topic.unwrap_or_default()),
+            ClientEvent::Data { topic, data, .. } => {
+                println!("{} {data}", topic.unwrap_or_default());
+            }
             ClientEvent::Status(status) => eprintln!("{:?}, {:?}", status.phase, status.cause),
             ClientEvent::Refused { topic, .. } => eprintln!("the server refuses {topic}"),
             ClientEvent::Lost { .. } => eprintln!("some prices were missed"),

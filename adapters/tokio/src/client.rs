@@ -1,10 +1,12 @@
 //! How a client comes to be.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use redial::{Action, Event, Instant, Link, Policy, Seed};
+use redial::{Action, Event, Instant, Link, Overflow, Policy, Refresh, Seed};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -12,15 +14,18 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tracing::Instrument;
 
+use crate::attempt::Attempt;
 use crate::clock::Clock;
 use crate::events::Events;
-use crate::handle::{Handle, Shared, Snapshot};
+use crate::handle::{Handle, Shared, View};
 use crate::log;
+use crate::outbox::Outbox;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::record::{Recording, Sink};
-use crate::task::{Connection, MakeRequest, Observer, Task};
+use crate::task::{Connections, MakeRequest, Observer, Task, Tokens};
 use crate::tls::Tls;
+use crate::token::{MakeFetch, Token, TokenError};
 use crate::topics::Topics;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,25 +39,38 @@ impl Client {
     /// A client that dials `url`, `ws://` or `wss://`, for each attempt. One that cannot be dialled
     /// is an error of [`Builder::connect`].
     pub fn builder(url: impl Into<String>) -> Builder {
-        let url = url.into();
+        Self::endpoints([url])
+    }
+
+    /// A client that dials one of several servers, the first one where it can: the policy's
+    /// `endpoints` must be their number, or [`Builder::connect`] fails.
+    pub fn endpoints<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Builder {
+        let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
+        let check = |url: &String| Tls::check(url.into_client_request()?.uri());
+        let refused = urls.iter().find_map(|url| check(url).err());
+        let given = urls.len();
         // Made anew for each attempt: a handshake's key must not be used twice.
-        let request = move || url.as_str().into_client_request();
-        let checked = request().and_then(|request| Tls::check(request.uri()));
-        let mut builder = Self::with_request(request);
-        builder.refused = checked.err();
+        let mut builder = Self::with_request(move |attempt: &Attempt<'_>| {
+            let url = urls.get(usize::from(attempt.endpoint.get()));
+            url.map_or("", String::as_str).into_client_request()
+        });
+        builder.refused = refused;
+        builder.endpoints = Some(given);
         builder
     }
 
     /// A client that asks for a new request for each attempt, with fresh headers and tokens.
     ///
     /// The function is called once for each attempt, when it is dialled, in the client's task: it
-    /// must not block. An error, or a URL that cannot be dialled, counts as a failed attempt.
+    /// must not block. It is told which of the policy's endpoints to dial and the token at hand. An
+    /// error, or a URL that cannot be dialled, counts as a failed attempt.
     pub fn with_request<E: Into<BoxError>>(
-        mut request: impl FnMut() -> Result<Request, E> + Send + 'static,
+        mut request: impl FnMut(&Attempt<'_>) -> Result<Request, E> + Send + 'static,
     ) -> Builder {
         Builder {
-            request: Box::new(move || request().map_err(Into::into)),
+            request: Box::new(move |attempt| request(attempt).map_err(Into::into)),
             refused: None,
+            endpoints: None,
             policy: Policy::new(),
             seed: None,
             tls: Tls::new(),
@@ -62,6 +80,10 @@ impl Client {
             observer: None,
             trace: None,
             name: None,
+            tokens: None,
+            outbox: (OUTBOX, OUTBOX_TTL, Overflow::Reject),
+            marks_duplicates: false,
+            resyncs_gaps: false,
         }
     }
 }
@@ -72,6 +94,8 @@ pub struct Builder {
     request: MakeRequest,
     /// Why the URL cannot be dialled.
     refused: Option<Error>,
+    /// How many URLs were given, if it was a list.
+    endpoints: Option<usize>,
     policy: Policy,
     seed: Option<Seed>,
     tls: Tls,
@@ -81,6 +105,10 @@ pub struct Builder {
     observer: Option<Observer>,
     trace: Option<Sink>,
     name: Option<String>,
+    tokens: Option<MakeFetch>,
+    outbox: (usize, Duration, Overflow),
+    marks_duplicates: bool,
+    resyncs_gaps: bool,
 }
 
 impl Builder {
@@ -153,6 +181,41 @@ impl Builder {
         self
     }
 
+    /// Fetches a token whenever the policy's `refresh` asks for one: before an attempt, or in time
+    /// before the last one runs out. It is given to the function of [`Client::with_request`] and to
+    /// [`Protocol::greet`] from then on.
+    ///
+    /// One future runs at a time, in the client's task. It is dropped when it takes longer than the
+    /// policy's `refresh_within` and the core has asked anew, and when the client ends.
+    pub fn tokens<F>(mut self, mut fetch: impl FnMut() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Token, TokenError>> + Send + 'static,
+    {
+        self.tokens = Some(Box::new(move || Box::pin(fetch())));
+        self
+    }
+
+    /// How many messages of [`Handle::send`] wait at most, how long each lives, and what happens to
+    /// one more. By default 1000, 30 s, and the new one is rejected.
+    pub fn outbox(mut self, messages: usize, time_to_live: Duration, overflow: Overflow) -> Self {
+        self.outbox = (messages, time_to_live, overflow);
+        self
+    }
+
+    /// Delivers numbered data ([`Inbound::Numbered`](crate::Inbound::Numbered)) that came before,
+    /// too, marked as such. By default they are left out: during a rotation all data arrive twice.
+    pub fn mark_duplicates(mut self) -> Self {
+        self.marks_duplicates = true;
+        self
+    }
+
+    /// Subscribes again to a topic of which something is missing, as [`Handle::resync`] does, besides
+    /// telling the [`Gap`](crate::ClientEvent::Gap): right where a new subscription brings a snapshot.
+    pub fn resync_gaps(mut self) -> Self {
+        self.resyncs_gaps = true;
+        self
+    }
+
     /// Starts the client as a task of the present runtime; the link is wanted from now on.
     ///
     /// # Errors
@@ -167,6 +230,13 @@ impl Builder {
         if let Some(error) = self.refused {
             return Err(ConnectError::Url(Box::new(error)));
         }
+        let expected = usize::from(self.policy.endpoints());
+        if let Some(given) = self.endpoints.filter(|&given| given != expected) {
+            return Err(ConnectError::Endpoints { given, expected });
+        }
+        if self.tokens.is_some() == (self.policy.refresh() == Refresh::Never) {
+            return Err(ConnectError::Tokens);
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let seed = match self.seed {
             Some(seed) => seed,
@@ -179,20 +249,15 @@ impl Builder {
             .map_err(ConnectError::Trace)?;
         let link = Link::with_storage(self.policy, seed, Vec::new());
         let clock = Clock::new();
-        let shared = Arc::new(Shared::new(
-            clock,
-            Snapshot {
-                status: link.status(),
-                stats: link.stats(),
-                counts: link.counts(),
-                ready: None,
-            },
-        ));
+        let (messages, time_to_live, overflow) = self.outbox;
+        let view = View { status: link.status(), stats: link.stats(), counts: link.counts() };
+        let outbox = Outbox::new(messages, time_to_live, overflow);
+        let shared = Arc::new(Shared::new(clock, view, outbox));
         let (wish, wishes) = mpsc::unbounded_channel();
         let (producer, consumer) = queue(self.event_buffer);
         let timer = {
             let _in_runtime = runtime.enter();
-            Box::pin(tokio::time::sleep(std::time::Duration::ZERO))
+            Box::pin(tokio::time::sleep(Duration::ZERO))
         };
         let task = Task {
             protocol,
@@ -208,8 +273,14 @@ impl Builder {
             shared: Arc::clone(&shared),
             timer,
             armed: None,
-            connection: Connection::None,
-            held: None,
+            sleeps_until: None,
+            connections: Connections::new(),
+            tokens: Tokens::new(self.tokens),
+            token: None,
+            in_hand: None,
+            gaps: Vec::new(),
+            marks_duplicates: self.marks_duplicates,
+            resyncs_gaps: self.resyncs_gaps,
             starts: self.starts,
             losses: 0,
         };
@@ -254,8 +325,22 @@ pub enum ConnectError {
     /// The trace of [`Builder::record`] cannot be written.
     #[error("the trace cannot be written")]
     Trace(#[source] io::Error),
+    /// The list of URLs and the policy's `endpoints` differ.
+    #[error("{given} URLs for the policy's {expected} endpoints")]
+    Endpoints {
+        /// How many URLs there are.
+        given: usize,
+        /// How many endpoints the policy has.
+        expected: usize,
+    },
+    /// The policy's `refresh` asks for tokens and [`Builder::tokens`] was not given, or the reverse.
+    #[error("a source of tokens without a policy that asks for them, or the reverse")]
+    Tokens,
     /// The URL cannot be dialled: it is none, its scheme is neither `ws` nor `wss`, or it is `wss`
     /// and the crate has no TLS.
     #[error("the URL cannot be dialled")]
     Url(#[source] BoxError),
 }
+
+const OUTBOX: usize = 1000;
+const OUTBOX_TTL: Duration = Duration::from_secs(30);

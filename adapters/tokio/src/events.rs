@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use redial::{Refusal, Status};
+use redial::{ConnId, Fate, Missing, Refusal, Seen, Status};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::protocol::BadFrame;
 use crate::queue::Consumer;
@@ -17,10 +18,33 @@ use crate::queue::Consumer;
 pub enum ClientEvent<T, D> {
     /// The server sent something.
     Data {
+        /// The connection that it came on: during a rotation there are two.
+        conn: ConnId,
         /// The topic that it belongs to, if the protocol told.
         topic: Option<T>,
         /// The content.
         data: D,
+        /// How it continues what came before on its topic, if the server numbers it. During a
+        /// rotation it may come late, for one connection can be ahead of the other. Only with
+        /// [`Builder::mark_duplicates`](crate::Builder::mark_duplicates) is it ever one that
+        /// [is not new](Seen::is_new).
+        seen: Option<Seen>,
+    },
+    /// Something is missing of a topic that the server numbers. Comes before the data that show it;
+    /// during a rotation not before the other connection, which may have it, is gone.
+    Gap {
+        /// The topic.
+        topic: T,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// A message of [`Handle::send`](crate::Handle::send) was not sent, and will not be.
+    Unsent {
+        /// The message.
+        message: Message,
+        /// [`Fate::Expired`], or [`Fate::Returned`] when the client ends. What is dropped for
+        /// another message is told by the answer to that one's `send`, and not here.
+        fate: Fate,
     },
     /// The link's state changed. One that nobody has taken gives way to the next.
     Status(Status),

@@ -38,6 +38,7 @@
 //! | `redial.status` | `info` | `conn`, `phase`, `attempt`, `cause`, `waits_for`, `wait_ms`, `losses`, `halted` |
 //! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
 //! | `redial.no_request` | `warn` | `conn`, `error`: there is nothing to dial with |
+//! | `redial.no_token` | `warn` | `fatal`, `error`: what [`Builder::tokens`] gave |
 //! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `tls`, `upgrade`, `read`, `write`), `error` |
 //! | `redial.opened` | `debug` | `conn` |
 //! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
@@ -57,25 +58,30 @@
 //! has installed another provider. `Builder::tls_config` gives it other roots, a client
 //! certificate or another provider.
 
+mod attempt;
 mod client;
 mod clock;
 mod dial;
 mod events;
 mod handle;
 mod log;
+mod outbox;
 mod protocol;
 mod queue;
 mod record;
 mod socket;
 mod task;
 mod tls;
+mod token;
 mod topics;
 
+pub use attempt::Attempt;
 pub use client::{Builder, Client, ConnectError, Observed};
 pub use events::{ClientEvent, Events};
-pub use handle::{Handle, NotReady};
+pub use handle::Handle;
 pub use protocol::{BadFrame, Inbound, Protocol};
 pub use redial;
 #[cfg(feature = "__rustls")]
 pub use rustls;
+pub use token::{Token, TokenError};
 pub use tokio_tungstenite::tungstenite;

@@ -7,6 +7,8 @@ use redial::{Closure, ConnId, Fact, How, Instant, IoKind, Millis, Misuse, Status
 use tokio_tungstenite::tungstenite::http::Uri;
 use tracing::{Span, field};
 
+use crate::token::TokenError;
+
 /// What a connection was busy with when an error came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
@@ -70,6 +72,16 @@ pub(crate) fn no_request(conn: ConnId, error: &(dyn Error + 'static)) {
         conn = conn.get(),
         error,
         "no request could be made"
+    );
+}
+
+pub(crate) fn no_token(error: &TokenError) {
+    tracing::warn!(
+        name: "redial.no_token",
+        target: "redial_tokio",
+        fatal = error.is_fatal(),
+        error = &*error.source as &(dyn Error + 'static),
+        "no token could be had"
     );
 }
 

@@ -7,44 +7,57 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::{Sink, Stream};
-use redial::{Closure, ConnId, IoKind};
+use redial::{Closure, ConnId, IoKind, ItemId};
 use socket2::SockRef;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::dial::{self, WebSocket};
-use crate::handle::Place;
 use crate::log::{self, Stage};
 
 pub(crate) struct Socket {
-    pub(crate) conn: ConnId,
+    conn: ConnId,
     stream: WebSocket,
     waiting: VecDeque<Outgoing>,
+    /// The outbox's item that was handed to the stream and not flushed yet.
+    started: Option<ItemId>,
     /// A close frame of ours was queued: nothing may follow it.
     closing: bool,
+    /// A message that was read and finds no room.
+    unread: Option<Message>,
 }
 
 struct Outgoing {
     message: Message,
-    /// What it holds of the room for the application's messages.
-    place: Option<Place>,
+    /// Its name in the outbox, if it came from there.
+    item: Option<ItemId>,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Written {
+    /// Nothing waits any more.
+    pub(crate) all: bool,
+    /// The outbox's item that was written.
+    pub(crate) item: Option<ItemId>,
 }
 
 impl Socket {
-    pub(crate) fn new(conn: ConnId, stream: WebSocket) -> Self {
-        Self { conn, stream, waiting: VecDeque::new(), closing: false }
+    pub(crate) const fn new(conn: ConnId, stream: WebSocket) -> Self {
+        let waiting = VecDeque::new();
+        Self { conn, stream, waiting, started: None, closing: false, unread: None }
     }
 
-    pub(crate) fn queue(&mut self, message: Message, place: Option<Place>) {
+    pub(crate) fn queue(&mut self, message: Message, item: Option<ItemId>) {
         if !self.closing {
-            self.waiting.push_back(Outgoing { message, place });
+            self.waiting.push_back(Outgoing { message, item });
         }
     }
 
     /// Queues before all that waits: the peer's time to answer runs already.
     pub(crate) fn ping(&mut self, message: Message) {
         if !self.closing {
-            self.waiting.push_front(Outgoing { message, place: None });
+            self.waiting.push_front(Outgoing { message, item: None });
         }
     }
 
@@ -57,11 +70,24 @@ impl Socket {
 
     /// The next message, or how the connection ended.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closure>> {
+        if let Some(message) = self.unread.take() {
+            return Poll::Ready(Ok(message));
+        }
         Pin::new(&mut self.stream).poll_next(cx).map(|next| match next {
             Some(Ok(message)) => Ok(message),
             Some(Err(error)) => Err(failed(self.conn, Stage::Read, &error)),
             None => Err(Closure::peer()),
         })
+    }
+
+    /// Lays a message back for which there is no room.
+    pub(crate) fn put_back(&mut self, message: Message) {
+        self.unread = Some(message);
+    }
+
+    /// Whether a message was laid back.
+    pub(crate) const fn is_held_up(&self) -> bool {
+        self.unread.is_some()
     }
 
     /// Whether the operating system holds bytes of the peer, or its end of the connection. Asks the
@@ -76,26 +102,28 @@ impl Socket {
     ///
     /// Nothing is handed to the stream while it has bytes of its own to send, so that its buffer
     /// stays small. A peer that keeps the link alive and does not read is left when too much waits.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Closure> {
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Written, Closure> {
         if self.waiting.len() > WAITING {
             log::error(self.conn, Stage::Write, &Unread);
             return Err(Closure::local().io(IoKind::Other));
         }
         let failed = |error| failed(self.conn, Stage::Write, &error);
         let mut stream = Pin::new(&mut self.stream);
+        let mut written = None;
         loop {
             match stream.as_mut().poll_flush(cx) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => return Ok(Written { all: false, item: written }),
                 Poll::Ready(flushed) => flushed.map_err(failed)?,
             }
+            written = written.or(self.started.take());
             if self.waiting.is_empty() {
-                return Ok(());
+                return Ok(Written { all: true, item: written });
             }
             let mut bytes = 0;
             while bytes < BATCH_BYTES
-                && let Some(Outgoing { message, place }) = self.waiting.pop_front()
+                && let Some(Outgoing { message, item }) = self.waiting.pop_front()
             {
-                drop(place);
+                self.started = self.started.or(item);
                 bytes += message.len() + HEADER_BYTES;
                 stream.as_mut().start_send(message).map_err(failed)?;
             }
@@ -141,11 +169,12 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let large = Message::text("x".repeat(16 << 20));
         socket.queue(large, None);
-        assert_eq!(socket.poll_write(&mut cx), Ok(()), "the operating system takes only a part");
+        let blocked = Ok(Written { all: false, item: None });
+        assert_eq!(socket.poll_write(&mut cx), blocked, "the operating system takes only a part");
         for _ in 0..WAITING {
             socket.queue(Message::text("subscribe"), None);
         }
-        assert_eq!(socket.poll_write(&mut cx), Ok(()));
+        assert_eq!(socket.poll_write(&mut cx), blocked);
         socket.queue(Message::text("subscribe"), None);
         assert_eq!(socket.poll_write(&mut cx), Err(Closure::local().io(IoKind::Other)));
     }

@@ -1,33 +1,37 @@
-//! The one task behind a client: it owns the link, the socket and the timer.
+//! The one task behind a client: it owns the link, the sockets and the timer.
 
+mod connections;
 mod inbound;
+mod outgoing;
 mod perform;
+mod refresh;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use redial::{Closure, ConnId, Event, Instant, Link, Phase, Slot};
+use redial::{ConnId, Endpoint, Event, Instant, ItemId, Link, Phase, Session, Slot, SubKey};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::attempt::Attempt;
 use crate::client::{BoxError, Observed};
 use crate::clock;
-use crate::dial::WebSocket;
 use crate::handle::{Shared, Wish};
 use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::record::Recording;
-use crate::socket::Socket;
 use crate::tls::Tls;
 use crate::topics::Topics;
 
-pub(crate) type MakeRequest = Box<dyn FnMut() -> Result<Request, BoxError> + Send>;
+pub(crate) use self::connections::Connections;
+pub(crate) use self::refresh::Tokens;
+
+pub(crate) type MakeRequest = Box<dyn FnMut(&Attempt<'_>) -> Result<Request, BoxError> + Send>;
 pub(crate) type Observer = Box<dyn FnMut(Instant, Observed<'_>) + Send>;
 
 pub(crate) struct Task<P: Protocol> {
@@ -44,33 +48,32 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) events: Producer<P::Topic, P::Data>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Pin<Box<Sleep>>,
-    /// What the timer is armed for.
+    /// What the core armed it for.
     pub(crate) armed: Option<Instant>,
-    pub(crate) connection: Connection,
-    /// A message that was read and finds no room.
-    pub(crate) held: Option<Message>,
+    /// What it is set to.
+    pub(crate) sleeps_until: Option<Instant>,
+    pub(crate) connections: Connections,
+    pub(crate) tokens: Tokens,
+    /// The latest token.
+    pub(crate) token: Option<String>,
+    /// The outbox's item that is being written, and where.
+    pub(crate) in_hand: Option<(ConnId, ItemId)>,
+    /// Topics of which something may be missing, should the other of two connections not have it.
+    pub(crate) gaps: Vec<SubKey>,
+    pub(crate) marks_duplicates: bool,
+    pub(crate) resyncs_gaps: bool,
     /// Whether the link starts without being told to.
     pub(crate) starts: bool,
     pub(crate) losses: u32,
 }
 
-pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>;
-
-/// What there is of a socket. The core holds one at a time (P4).
-pub(crate) enum Connection {
-    None,
-    Dialling { conn: ConnId, dial: Dial },
-    Open(Box<Socket>),
-}
-
-impl Connection {
-    const fn conn(&self) -> Option<ConnId> {
-        match self {
-            Self::None => None,
-            Self::Dialling { conn, .. } => Some(*conn),
-            Self::Open(socket) => Some(socket.conn),
-        }
-    }
+fn attempt(
+    conn: ConnId,
+    endpoint: Endpoint,
+    session: Session,
+    token: Option<&String>,
+) -> Attempt<'_> {
+    Attempt { conn, endpoint, session, token: token.map(String::as_str) }
 }
 
 impl<P: Protocol> Task<P> {
@@ -89,7 +92,9 @@ impl<P: Protocol> Task<P> {
         let Room::For(room) = self.events.poll_room(cx) else { return Poll::Ready(()) };
         let now = self.shared.clock.now();
         let Some(mut more) = self.poll_wishes(cx, now) else { return Poll::Ready(()) };
-        more |= self.poll_connection(cx, now, room);
+        more |= self.poll_connections(cx, now, room);
+        more |= self.poll_tokens(cx, now);
+        self.expire(now);
         more |= self.poll_timer(cx, now);
         more |= self.perform(now);
         more |= self.poll_write(cx, now);
@@ -124,6 +129,7 @@ impl<P: Protocol> Task<P> {
             Wish::Resume => Some(Event::Resume),
             Wish::NetworkDown => Some(Event::NetworkDown),
             Wish::NetworkUp => Some(Event::NetworkUp),
+            Wish::Rotate => Some(Event::Rotate),
             Wish::Subscribe(topic) => {
                 self.topics.want(topic, &mut self.link).map(|key| Event::Subscribe { key })
             }
@@ -131,10 +137,13 @@ impl<P: Protocol> Task<P> {
                 self.topics.withdraw(&topic).map(|key| Event::Unsubscribe { key })
             }
             Wish::Resync(topic) => self.topics.key(&topic).map(|key| Event::Resync { key }),
-            Wish::Send { conn, message, place } => {
-                if let Some(socket) = self.socket(conn) {
-                    socket.queue(message, Some(place));
-                }
+            Wish::CaughtUp { topic, epoch, sequence } => {
+                self.caught_up(&topic, epoch, sequence);
+                None
+            }
+            // To be woken suffices.
+            Wish::Send => {
+                self.shared.outbox().look();
                 None
             }
         };
@@ -144,87 +153,39 @@ impl<P: Protocol> Task<P> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(at) = self.armed else { return false };
-        if now < at {
-            let woke = self.timer.as_mut().poll(cx).is_ready();
-            if woke {
-                self.arm(now, at);
-            }
-            return woke;
+        if self.armed.is_some_and(|at| now >= at) {
+            self.armed = None;
+            self.hear_out(now);
+            self.handle(now, Event::TimerFired);
+            return true;
         }
-        self.armed = None;
-        if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
-            // It is the application that does not listen, unless there is nothing to hear.
-            let conn = socket.conn;
-            if socket.waits_to_be_read() {
+        let expiry = self.shared.outbox().next_expiry();
+        let wake = self.armed.into_iter().chain(expiry).min();
+        let Some(at) = wake else { return false };
+        if self.sleeps_until != wake {
+            self.sleep(now, at);
+        }
+        let woke = self.timer.as_mut().poll(cx).is_ready();
+        if woke {
+            self.sleeps_until = None;
+        }
+        woke
+    }
+
+    fn sleep(&mut self, now: Instant, until: Instant) {
+        self.sleeps_until = Some(until);
+        self.timer.as_mut().reset(tokio::time::Instant::now() + clock::sleep(now, until));
+    }
+
+    /// Where messages wait for the application, it is the application that does not listen, unless
+    /// there is nothing to hear.
+    fn hear_out(&mut self, now: Instant) {
+        for conn in self.connections.all().into_iter().flatten() {
+            let Some(socket) = self.connections.socket(conn) else { continue };
+            if socket.is_held_up() && socket.waits_to_be_read() {
                 self.handle(now, Event::Received { conn });
             }
         }
-        self.handle(now, Event::TimerFired);
-        true
-    }
-
-    fn arm(&mut self, now: Instant, at: Instant) {
-        self.armed = Some(at);
-        self.timer.as_mut().reset(tokio::time::Instant::now() + clock::sleep(now, at));
-    }
-
-    fn poll_connection(&mut self, cx: &mut Context<'_>, now: Instant, room: usize) -> bool {
-        match &mut self.connection {
-            Connection::None => false,
-            Connection::Dialling { conn, dial } => {
-                let conn = *conn;
-                let Poll::Ready(dialled) = dial.as_mut().poll(cx) else { return false };
-                match dialled {
-                    Ok(stream) => self.opened(now, conn, stream),
-                    Err(closure) => self.closed(now, conn, closure),
-                }
-                true
-            }
-            Connection::Open(socket) => {
-                let conn = socket.conn;
-                self.poll_read(cx, now, conn, room)
-            }
-        }
-    }
-
-    fn opened(&mut self, now: Instant, conn: ConnId, stream: WebSocket) {
-        let mut socket = Socket::new(conn, stream);
-        if let Some(greeting) = self.protocol.greet() {
-            socket.queue(greeting, None);
-        }
-        self.connection = Connection::Open(Box::new(socket));
-        log::opened(conn);
-        // What follows is carried out before anything is read, so a loss is told before new data.
-        self.handle(now, Event::Opened { conn });
-    }
-
-    fn closed(&mut self, now: Instant, conn: ConnId, closure: Closure) {
-        log::closed(conn, &closure);
-        self.drop_connection(conn);
-        self.handle(now, Event::Closed { conn, closure });
-    }
-
-    fn drop_connection(&mut self, conn: ConnId) {
-        match &mut self.connection {
-            Connection::Open(socket) if socket.conn == conn => {
-                // Answers the peer's close frame, where the network takes the answer at once.
-                let _ = socket.poll_write(&mut Context::from_waker(Waker::noop()));
-            }
-            Connection::Dialling { conn: dialled, .. } if *dialled == conn => {}
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => return,
-        }
-        self.connection = Connection::None;
-        self.held = None;
-        self.topics.forget_requests();
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Connection::Open(socket) = &mut self.connection else { return false };
-        let conn = socket.conn;
-        let Err(closure) = socket.poll_write(cx) else { return false };
-        self.closed(now, conn, closure);
-        true
     }
 
     fn handle(&mut self, now: Instant, event: Event) {
@@ -238,24 +199,18 @@ impl<P: Protocol> Task<P> {
         }
     }
 
-    fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
-        match &mut self.connection {
-            Connection::Open(socket) if socket.conn == conn => Some(socket),
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => None,
-        }
-    }
-
     fn publish(&self) {
-        let phase = self.link.phase();
-        let ready = matches!(phase, Phase::Restoring | Phase::Live | Phase::Degraded);
-        let mut snapshot = self.shared.lock();
-        snapshot.status = self.link.status();
-        snapshot.stats = self.link.stats();
-        snapshot.counts = self.link.counts();
-        snapshot.ready = match &self.connection {
-            Connection::Open(socket) if ready => Some(socket.conn),
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => None,
-        };
+        let mut view = self.shared.lock();
+        view.status = self.link.status();
+        view.stats = self.link.stats();
+        view.counts = self.link.counts();
+    }
+}
+
+/// However it ends, with the application or with its runtime.
+impl<P: Protocol> Drop for Task<P> {
+    fn drop(&mut self) {
+        self.return_all();
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the core asks for, carried out.
 
-use redial::{Action, Closure, ConnId, How, Instant, IoKind, Status, Why};
+use redial::{Action, Closure, ConnId, Endpoint, How, Instant, IoKind, Session, Status, Why};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{Connection, Dial, Task};
+use super::Task;
+use super::connections::{Connection, Dial, Stage};
 use crate::client::Observed;
 use crate::dial::{closure, dial};
 use crate::log;
@@ -24,32 +25,33 @@ impl<P: Protocol> Task<P> {
                 observer(now, Observed::Action(&action));
             }
             match action {
-                Action::Open { conn, .. } => self.open(now, conn),
+                Action::Open { conn, endpoint, session } => {
+                    self.open(now, conn, endpoint, session);
+                }
                 Action::Close { conn, how, why } => self.close(now, conn, how, why),
-                Action::RefreshCredentials { .. } => {}
+                Action::RefreshCredentials { ticket } => self.refresh(ticket),
                 Action::Ping { conn } => {
-                    let ping =
-                        self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
-                    if let Some(socket) = self.socket(conn) {
-                        socket.ping(ping);
+                    let ping = self.protocol.ping(conn);
+                    if let Some(socket) = self.connections.socket(conn) {
+                        socket.ping(ping.unwrap_or_else(|| Message::Ping(Vec::new().into())));
                     }
                 }
                 Action::Subscribe { conn, request } => {
-                    self.topics.asked(request, true);
+                    self.topics.asked(conn, request, true);
                     if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.subscribe(topic, request.number);
+                        let message = self.protocol.subscribe(conn, topic, request.number);
                         self.say(conn, message);
                     }
                 }
                 Action::Unsubscribe { conn, request } => {
-                    self.topics.asked(request, false);
+                    self.topics.asked(conn, request, false);
                     if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.unsubscribe(topic, request.number);
+                        let message = self.protocol.unsubscribe(conn, topic, request.number);
                         self.say(conn, message);
                     }
                 }
                 Action::Report(status) => self.report(now, status),
-                Action::ArmTimer { at } => self.arm(now, at),
+                Action::ArmTimer { at } => self.armed = Some(at),
                 Action::DisarmTimer => self.armed = None,
             }
         }
@@ -59,15 +61,24 @@ impl<P: Protocol> Task<P> {
         any
     }
 
-    fn open(&mut self, now: Instant, conn: ConnId) {
-        match self.dial(conn) {
-            Ok(dial) => self.connection = Connection::Dialling { conn, dial },
+    fn open(&mut self, now: Instant, conn: ConnId, endpoint: Endpoint, session: Session) {
+        match self.dial(conn, endpoint, session) {
+            Ok(dial) => {
+                let stage = Stage::Dialling(dial);
+                self.connections.insert(Connection { conn, endpoint, session, stage });
+            }
             Err(closure) => self.closed(now, conn, closure),
         }
     }
 
-    fn dial(&mut self, conn: ConnId) -> Result<Dial, Closure> {
-        let request = (self.request)().map_err(|error| {
+    fn dial(
+        &mut self,
+        conn: ConnId,
+        endpoint: Endpoint,
+        session: Session,
+    ) -> Result<Dial, Closure> {
+        let attempt = super::attempt(conn, endpoint, session, self.token.as_ref());
+        let request = (self.request)(&attempt).map_err(|error| {
             log::no_request(conn, error.as_ref());
             Closure::local().io(IoKind::Other)
         })?;
@@ -80,7 +91,7 @@ impl<P: Protocol> Task<P> {
 
     fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
         log::close(conn, how, why);
-        match (how, self.socket(conn)) {
+        match (how, self.connections.socket(conn)) {
             (How::Graceful, Some(socket)) => {
                 let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
                 socket.close(CloseFrame { code, reason: "".into() });
@@ -88,22 +99,17 @@ impl<P: Protocol> Task<P> {
             (How::Graceful, None) => {
                 self.closed(now, conn, Closure::local());
             }
-            (How::Abort, _) => self.drop_connection(conn),
+            (How::Abort, _) => self.drop_connection(now, conn),
         }
     }
 
     fn report(&mut self, now: Instant, status: Status) {
-        log::status(now, self.connection.conn(), &status);
+        let conn = self.link.current().or(self.connections.newest());
+        log::status(now, conn, &status);
         let lost = status.losses != self.losses;
         self.losses = status.losses;
         // Who hears of a status finds the rest of the link as new.
         self.publish();
         self.events.push_status(status, lost);
-    }
-
-    fn say(&mut self, conn: ConnId, message: Message) {
-        if let Some(socket) = self.socket(conn) {
-            socket.queue(message, None);
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redial::{By, Cause, Fact, IoKind, Phase};
 use redial_tokio::tungstenite::client::IntoClientRequest;
-use redial_tokio::{Client, ConnectError};
+use redial_tokio::{Attempt, Client, ConnectError};
 
 use crate::server::{Lines, accept, bounded, cause, listen, phase, quick};
 
@@ -17,7 +17,7 @@ async fn each_attempt_asks_for_its_request_once() {
         let asked = Arc::new(AtomicUsize::new(0));
         let client = {
             let asked = Arc::clone(&asked);
-            Client::with_request(move || {
+            Client::with_request(move |_: &Attempt<'_>| {
                 asked.fetch_add(1, Ordering::Relaxed);
                 url.as_str().into_client_request()
             })
@@ -43,7 +43,7 @@ async fn an_attempt_without_a_request_has_failed() {
     bounded(async {
         let (listener, url) = listen().await;
         let mut tokens = [Err("no token"), Ok("http://localhost"), Ok(url.leak())].into_iter();
-        let client = Client::with_request(move || {
+        let client = Client::with_request(move |_: &Attempt<'_>| {
             let url = tokens.next().expect("three attempts suffice")?;
             url.into_client_request().map_err(Box::<dyn Error + Send + Sync>::from)
         });

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use redial::{Cause, Limit, Phase, Policy, PolicyBuilder, Refusal, Status};
+use redial::{Cause, ConnId, Established, Limit, Phase, Policy, PolicyBuilder, Refusal, Status};
 use redial_tokio::tungstenite::{Error, Message, Utf8Bytes};
 use redial_tokio::{BadFrame, Client, ClientEvent, Events, Handle, Inbound, Protocol};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,15 +18,15 @@ impl Protocol for Lines {
     type Topic = u32;
     type Data = String;
 
-    fn subscribe(&mut self, topic: &u32, number: u64) -> Message {
+    fn subscribe(&mut self, _: ConnId, topic: &u32, number: u64) -> Message {
         Message::text(format!("+{topic} {number}"))
     }
 
-    fn unsubscribe(&mut self, topic: &u32, number: u64) -> Message {
+    fn unsubscribe(&mut self, _: ConnId, topic: &u32, number: u64) -> Message {
         Message::text(format!("-{topic} {number}"))
     }
 
-    fn read(&mut self, frame: Message) -> Result<Inbound<u32, String>, BadFrame> {
+    fn read(&mut self, _: ConnId, frame: Message) -> Result<Inbound<u32, String>, BadFrame> {
         let text = frame.to_text().map_err(|_| BadFrame::new("not text"))?;
         let number = |text: &str| text.parse().map_err(|_| BadFrame::new("not a number"));
         Ok(match text.split_once(' ') {
@@ -37,7 +37,9 @@ impl Protocol for Lines {
             Some(("later", text)) => {
                 Inbound::Refused { number: number(text)?, refusal: Refusal::Retry(None) }
             }
-            _ if text == "ready" => Inbound::Ready,
+            _ if text == "ready" => {
+                Inbound::Ready { session: Established::Fresh, resumable: false }
+            }
             _ => {
                 let topic = text.split_once(':').and_then(|(topic, _)| topic.parse().ok());
                 Inbound::Data { topic, data: text.to_owned() }
@@ -116,7 +118,7 @@ pub(crate) async fn cause(events: &mut Events<u32, String>) -> Cause {
 /// The next data.
 pub(crate) async fn data(events: &mut Events<u32, String>) -> (Option<u32>, String) {
     loop {
-        if let ClientEvent::Data { topic, data } = next(events).await {
+        if let ClientEvent::Data { topic, data, .. } = next(events).await {
             return (topic, data);
         }
     }

@@ -1,7 +1,7 @@
 //! The example on the crate's first page speaks with a server.
 
 use futures_util::StreamExt;
-use redial::{Phase, Refusal};
+use redial::{ConnId, Phase, Refusal};
 use redial_tokio::{BadFrame, Client, ClientEvent};
 
 use self::example::Ticker;
@@ -36,7 +36,8 @@ async fn the_example_works() {
         let topic = "NONE".to_owned();
         assert_eq!(heard[0], ClientEvent::Refused { topic, refusal: Refusal::Final });
         let topic = Some("BTC-USD".to_owned());
-        assert_eq!(heard[1], ClientEvent::Data { topic, data: 64250.5 });
+        let expected = ClientEvent::Data { conn: ConnId::new(1), topic, data: 64250.5, seen: None };
+        assert_eq!(heard[1], expected);
         assert_eq!(handle.status().phase, Phase::Live);
         handle.unsubscribe(&"BTC-USD".to_owned());
         let last = socket.next().await.unwrap().unwrap();
