@@ -1,13 +1,16 @@
 //! The client against small servers on loopback sockets.
 
 mod close;
+mod desk;
 mod faults;
 mod lifetime;
 mod logs;
 mod order;
 mod replay;
 mod requests;
+mod rotation;
 mod server;
+mod sessions;
 mod slow;
 mod subscriptions;
 mod ticker;
