@@ -2,10 +2,12 @@
 
 mod close;
 mod desk;
+mod endpoints;
 mod faults;
 mod lifetime;
 mod logs;
 mod order;
+mod outbox;
 mod replay;
 mod requests;
 mod rotation;
@@ -14,6 +16,7 @@ mod sessions;
 mod slow;
 mod subscriptions;
 mod ticker;
+mod tokens;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
 mod tls;
 mod trace;
