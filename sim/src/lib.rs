@@ -19,7 +19,7 @@ pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
 pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
 pub use net::{Dial, Net};
-pub use terms::{Beat, Rate, Terms};
+pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
 pub use watched::Watched;
 pub use world::{Builder, Failure, Peer, Summary, World};
 

@@ -396,7 +396,7 @@ impl<D: Driver> World<D> {
     }
 
     fn fail<T>(&self, promise: Promise, what: String) -> Result<T, Failure> {
-        let log = self.link.judge().log().map(str::to_owned).collect();
+        let log = self.link.judge().log().collect();
         let broken = Broken { promise, at: self.clock.now(), what, log };
         Err(Failure { seed: self.seed, step: self.steps, broken })
     }

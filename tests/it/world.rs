@@ -197,7 +197,7 @@ fn the_same_seed_makes_the_same_world() {
     let run = |seed| {
         let mut world = World::builder(Policy::new()).seed(seed).faults(Faults::all()).build();
         let summary = world.run(STEPS).unwrap_or_else(|failure| panic!("{failure}"));
-        let log: Vec<String> = world.link().judge().log().map(str::to_owned).collect();
+        let log: Vec<String> = world.link().judge().log().collect();
         (summary, log)
     };
     assert_eq!(run(7), run(7));
