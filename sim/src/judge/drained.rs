@@ -65,7 +65,7 @@ impl Judge {
                 });
             }
             Phase::Waiting if self.wish.is_blocked() => Instant::MAX,
-            Phase::Waiting => status.until.unwrap_or(Instant::from_nanos(u64::MAX - 1)),
+            Phase::Waiting => status.until.unwrap_or(Instant::ZERO),
             Phase::Refreshing => self.credentials.answer_by(&self.terms).unwrap_or(Instant::ZERO),
             _ => {
                 let ends = [Role::Current, Role::Successor, Role::Leaving];
