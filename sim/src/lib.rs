@@ -18,7 +18,7 @@ pub use dice::Dice;
 pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
 pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
-pub use net::{Dial, Net};
+pub use net::{Dial, Net, Refreshed};
 pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
 pub use watched::Watched;
 pub use world::{Builder, Failure, Peer, Summary, World};
