@@ -294,13 +294,17 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The message path: bytes on the ready connection while nothing is due.
+    /// The message path: bytes on the ready connection while nothing is due and no ping is out,
+    /// whose answer would make the next ping due, which may be sooner than the end of patience.
     #[inline]
     pub(crate) fn received(&mut self, now: Instant, conn: ConnId) -> bool {
         let State::Up { current, .. } = &mut self.state else { return false };
         match &mut current.stage {
             Stage::Ready { liveness, .. }
-                if current.id == conn && self.now <= now && now < self.wake_at =>
+                if current.id == conn
+                    && self.now <= now
+                    && now < self.wake_at
+                    && !liveness.is_probing() =>
             {
                 self.now = now;
                 liveness.heard(now);
@@ -659,6 +663,8 @@ impl Lifecycle {
         }
         if let Some(liveness) = connection(&mut self.state, conn).and_then(Connection::liveness) {
             liveness.heard(cx.now);
+            let ping_at = liveness.deadline(cx.policy.heartbeat.as_ref());
+            self.wake_by(ping_at);
         }
         true
     }

@@ -82,6 +82,12 @@ impl Liveness {
         self.probe = None;
     }
 
+    /// Whether a ping is out and no byte has come since.
+    #[inline]
+    pub(crate) const fn is_probing(&self) -> bool {
+        self.probe.is_some()
+    }
+
     pub(crate) const fn last_byte(&self) -> Instant {
         self.last_byte
     }

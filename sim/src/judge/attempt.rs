@@ -169,9 +169,11 @@ impl Attempts {
             self.wait = None;
             return Some(halted);
         }
-        let (delay, is_spread) = self.delay(terms, verdict, loss.round);
+        let (delay, is_spread) = match loss.kind {
+            Kind::Moved if loss.settled => (Delay::up_to(Duration::ZERO), false),
+            _ => self.delay(terms, verdict, loss.round),
+        };
         let delay = match loss.kind {
-            Kind::Moved if loss.settled => Delay::up_to(Duration::ZERO),
             // What a drop by the network leaves of a backoff is not agreed in figures; only that a
             // hint afterwards ends it.
             Kind::Network => Delay::up_to(delay.to.max(terms.longest)),
