@@ -866,9 +866,12 @@ impl Lifecycle {
         (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
     }
 
-    /// Failed resumes poison a session; some ends say that the server keeps it no more.
+    /// Failed resumes poison a session; some ends say that the server keeps it no more. A rejection of
+    /// our credentials says nothing of sessions.
     fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
-        if ended.verdict == Verdict::FreshSession || ended.ends_session(cx.policy) {
+        let rejected = ended.verdict == Verdict::Reauthenticate;
+        let ends = !rejected && ended.ends_session(cx.policy);
+        if ended.verdict == Verdict::FreshSession || ends {
             self.sessions.forget();
         } else if ended.resumed && ended.settled {
             self.sessions.proven();

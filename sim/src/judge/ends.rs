@@ -413,12 +413,17 @@ impl Judge {
             Why::Stop
         } else if self.view.status.cause == Some(redial::Cause::Moved) {
             self.check_move_asked()?;
+            let current = self.role(Role::Current).map(|it| it.id);
+            let open = current.is_some_and(|it| self.keys.are_restored(&self.terms, it));
+            ensure(open, Promise::Rotation, || "moves before its keys are restored".into())?;
+            // It may have been `Live` for no time at all.
+            self.wish.degraded_spent = false;
             Why::Moved
         } else {
             let degraded = self.terms.when_degraded == WhenDegraded::Reconnect;
             let given_up = degraded && self.keys.given_up(&self.terms);
             ensure(given_up && !self.wish.degraded_spent, Promise::Wishes, || {
-                "closes a wanted connection".into()
+                format!("closes a wanted connection, given up {given_up}, {:?}", self.wish)
             })?;
             self.wish.degraded_spent = true;
             Why::Degraded

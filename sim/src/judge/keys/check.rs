@@ -146,10 +146,7 @@ impl Keys {
         let keys = || self.keys.iter().map(|(name, key)| (name, key, speech.on(*name)));
         match phase {
             Phase::Live if !speech.restored => {
-                let unsure = |key: &Key, unsure: bool| key.refused == Refused::Unsure || unsure;
-                let mut open =
-                    keys().filter(|(_, key, on)| !key.is_settled(on) && !unsure(key, on.unsure));
-                let open = open.next();
+                let open = keys().find(|(_, key, on)| key.is_pending(on));
                 must(open.is_none(), || format!("live, and {open:?} is pending"))?;
             }
             Phase::Degraded => {
@@ -167,6 +164,13 @@ impl Keys {
             speech.restored = true;
         }
         Ok(())
+    }
+
+    /// No key on `conn` is pending that cannot have been given up.
+    pub(in crate::judge) fn are_restored(&self, terms: &Terms, conn: ConnId) -> bool {
+        let Some(speech) = self.speech(conn) else { return false };
+        let mut open = self.keys.iter().filter(|(_, key)| key.failures < terms.timeouts);
+        !open.any(|(name, key)| key.is_pending(&speech.on(*name)))
     }
 
     /// A rotation may move to `conn`: every wanted key is confirmed or refused for good on it.

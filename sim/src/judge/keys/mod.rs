@@ -66,8 +66,16 @@ impl Key {
 
     /// Nothing is to be said of it, nothing unanswered, nothing uncertain.
     fn is_settled(&self, on: &OnConnection) -> bool {
-        let sure = self.refused != Refused::Unsure && !on.unsure;
-        on.flight.is_none() && self.to_say(on).is_none() && sure
+        self.is_sure(on) && on.flight.is_none() && self.to_say(on).is_none()
+    }
+
+    /// Something is to be said of it or unanswered for certain.
+    fn is_pending(&self, on: &OnConnection) -> bool {
+        self.is_sure(on) && !self.is_settled(on)
+    }
+
+    fn is_sure(&self, on: &OnConnection) -> bool {
+        self.refused != Refused::Unsure && !on.unsure
     }
 }
 
