@@ -52,7 +52,7 @@ impl Judge {
             self.stopped();
         }
         self.deadlines_ended(event, &mut claims, &mut halted)?;
-        self.closing_began()?;
+        self.closing_began(before)?;
         // Only the one that is closed on purpose may count as settled on its own.
         let absorbed = u64::from(matches!(event, Event::Stop));
         ensure(claims.settled <= absorbed, Promise::OneLoss, || {
@@ -402,7 +402,7 @@ impl Judge {
     }
 
     /// The link closes its current connection with a handshake: what entitles it to.
-    fn closing_began(&mut self) -> Check {
+    fn closing_began(&mut self, before: &View) -> Check {
         let now = self.now;
         let phase = self.view.status.phase;
         let news = self.role(Role::Current).is_some_and(|it| it.closing.is_none());
@@ -414,8 +414,11 @@ impl Judge {
         } else if self.view.status.cause == Some(redial::Cause::Moved) {
             self.check_move_asked()?;
             let current = self.role(Role::Current).map(|it| it.id);
-            let open = current.is_some_and(|it| self.keys.are_restored(&self.terms, it));
-            ensure(open, Promise::Rotation, || "moves before its keys are restored".into())?;
+            let restored = current.is_some_and(|it| self.keys.are_restored(&self.terms, it));
+            let restoring = before.status.phase == Phase::Restoring;
+            ensure(restored || !restoring, Promise::Rotation, || {
+                "moves before its keys are restored".into()
+            })?;
             // It may have been `Live` for no time at all.
             self.wish.degraded_spent = false;
             Why::Moved
