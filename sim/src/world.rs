@@ -1,7 +1,6 @@
 //! The world: a clock, a network, a driver, an application that changes its mind, and a link in the
 //! middle, one step at a time.
 
-use core::fmt;
 use core::time::Duration;
 
 use redial::{
@@ -15,6 +14,7 @@ use crate::driver::{Desk, Driver, Prompt, Sloppy};
 use crate::faults::Faults;
 use crate::judge::{Broken, Promise};
 use crate::net::{Dial, Net, Refreshed, Timing};
+use crate::summary::Summary;
 use crate::terms::Terms;
 use crate::watched::Watched;
 
@@ -59,39 +59,6 @@ pub struct Failure {
     /// What was found.
     #[source]
     pub broken: Broken,
-}
-
-/// What a run went through: a world in which nothing happened proves nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Steps taken.
-    pub steps: u64,
-    /// The link's own counters.
-    pub stats: redial::Stats,
-    /// How often the link entered `Live`.
-    pub lives: u64,
-    /// How often the link entered `Degraded`.
-    pub degraded: u64,
-    /// How often the link entered `Halted`.
-    pub halts: u64,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, stats, lives, degraded, halts } = self;
-        write!(
-            f,
-            "{steps} steps, {} attempts, {} opens, {} readies, {lives} live, {degraded} degraded, \
-             {halts} halts, {} silences, {} requests, {} stale",
-            stats.attempts,
-            stats.opens,
-            stats.readies,
-            stats.silences,
-            stats.requests,
-            stats.stale_events
-        )
-    }
 }
 
 impl World {
@@ -337,8 +304,7 @@ impl<D: Driver> World<D> {
     /// What the world went through so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let [lives, degraded, halts] = self.link.entered();
-        Summary { steps: self.steps, stats: self.link.stats(), lives, degraded, halts }
+        Summary { steps: self.steps, ..self.link.summary() }
     }
 
     fn next_at(&mut self) -> Option<Instant> {
