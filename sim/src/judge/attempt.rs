@@ -98,13 +98,18 @@ impl Kind {
 
 impl Attempts {
     /// `Start` takes effect.
-    pub(super) fn start(&mut self, terms: &Terms, now: Instant, endpoint: Endpoint) {
+    pub(super) fn start(
+        &mut self,
+        terms: &Terms,
+        now: Instant,
+        (endpoint, session): (Endpoint, Session),
+    ) {
         (self.count, self.level) = (0, 0);
         self.outage = Outage { spent: Duration::ZERO, counted_to: now };
         self.suspended = false;
         self.forget();
         let delay = Delay::up_to(terms.start_within);
-        self.begin_wait(now, delay, false, endpoint, Session::Fresh);
+        self.begin_wait(now, delay, false, endpoint, session);
     }
 
     pub(super) fn stop(&mut self) {

@@ -200,8 +200,8 @@ impl Judge {
         self.sessions.start();
         self.credentials.next_attempt();
         self.wish.degraded_spent = false;
-        let endpoint = self.endpoints.pick(self.now);
-        self.attempts.start(&self.terms, self.now, endpoint);
+        let next = (self.endpoints.pick(self.now), self.sessions.next());
+        self.attempts.start(&self.terms, self.now, next);
     }
 
     fn asked_to_rotate(&mut self, by: Instant) {
