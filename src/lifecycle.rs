@@ -800,7 +800,7 @@ impl Lifecycle {
             // Nothing else comes before the report.
             self.pending.0 = Pending::REPORT | Pending::TIMER;
         }
-        self.wake_at = self.wake_at.min(deadline);
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
         count(&mut cx.stats.attempts);
         Some((self.newest, endpoint, session))
     }
