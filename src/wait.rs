@@ -114,8 +114,12 @@ impl Wait {
     }
 
     /// The way is free (again): a ladder wait ends no later than one quick draw. What fell due
-    /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick.
+    /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick. An attempt
+    /// that waits for its credentials is under way and left alone (P13).
     pub(crate) fn hint(&mut self, blocked: bool, terms: &mut Terms<'_>) {
+        if self.turn == (Turn::Refreshing { asked: true }) {
+            return;
+        }
         if self.hint == Instant::ZERO {
             self.hint = terms.now.after(quick_draw(&terms.policy.retry, terms.jitter));
         }
