@@ -222,8 +222,9 @@ impl Keys {
                 let does = if known { "does not hold" } else { "holds" };
                 format!("the peer of {conn} {does} key {name}: {key:?} {on:?}")
             })?;
-            let should = key.wanted && key.refused == Refused::No;
-            must(!spoken || !key.is_settled(&on) || should == known, || {
+            // What was held before another connection's peer refused it for good may stay.
+            let right = if known { key.wanted } else { !key.wanted || key.refused == Refused::Yes };
+            must(!spoken || !key.is_settled(&on) || right, || {
                 format!("key {name} is settled on {conn} and wrong: {key:?} {on:?}")
             })?;
         }
