@@ -730,7 +730,13 @@ impl Lifecycle {
                 let ended = Ended::of(current, cx, cause, verdict);
                 self.end(cx, ended);
             }
-            State::Up { .. } => self.side_closed(cx, conn, verdict),
+            State::Up { rotation, .. } => {
+                let beside = rotation.successor().is_some();
+                if let (Verdict::RetryWithin { from, .. }, true) = (verdict, beside) {
+                    self.raise_floor(cx, endpoint, from.nanos());
+                }
+                self.side_closed(cx, conn, verdict);
+            }
             State::Closing(closing) => self.closed_gracefully(cx, endpoint, closing.then),
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
