@@ -126,6 +126,12 @@ impl Connection {
         }
     }
 
+    /// Whether a ping is out and no byte has come since.
+    #[inline]
+    pub(crate) fn is_probing(&self) -> bool {
+        self.liveness.is_probing()
+    }
+
     #[inline]
     pub(crate) fn liveness(&mut self) -> Option<&mut Liveness> {
         if self.is_open() { Some(&mut self.liveness) } else { None }

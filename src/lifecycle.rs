@@ -296,12 +296,14 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The message path: bytes on the ready connection while nothing is due.
+    /// The message path: bytes on the ready connection while nothing is due and no ping is out,
+    /// whose answer would make the next ping due, which may be sooner than the end of patience.
     #[inline]
     pub(crate) fn received(&mut self, now: Instant, conn: ConnId) -> bool {
         let State::Up { current, .. } = &mut self.state else { return false };
+        // An answer to a ping may make the next one due earlier than the link would wake.
         let plain = current.id == conn && self.now <= now && now < self.wake_at;
-        if !plain || !current.is_ready() {
+        if !plain || !current.is_ready() || current.is_probing() {
             return false;
         }
         self.now = now;
@@ -657,6 +659,8 @@ impl Lifecycle {
         }
         if let Some(connection) = connection(&mut self.state, conn) {
             connection.heard(cx.now);
+            let deadline = connection.deadline(cx.policy);
+            self.wake_by(deadline);
         }
         true
     }
@@ -722,7 +726,13 @@ impl Lifecycle {
                 let ended = Ended::of(current, cx, cause, verdict);
                 self.end(cx, ended);
             }
-            State::Up { .. } => self.side_closed(cx, conn, verdict),
+            State::Up { rotation, .. } => {
+                let beside = rotation.successor().is_some();
+                if let (Verdict::RetryWithin { from, .. }, true) = (verdict, beside) {
+                    self.raise_floor(cx, endpoint, from.nanos());
+                }
+                self.side_closed(cx, conn, verdict);
+            }
             State::Closing(closing) => {
                 let closing = *closing;
                 self.closed_gracefully(cx, closing);
@@ -795,7 +805,7 @@ impl Lifecycle {
             // Nothing else comes before the report.
             self.pending.0 = Pending::REPORT | Pending::TIMER;
         }
-        self.wake_at = self.wake_at.min(deadline);
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
         count(&mut cx.stats.attempts);
         Some((self.newest, endpoint, session))
     }
@@ -861,9 +871,12 @@ impl Lifecycle {
         (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
     }
 
-    /// Failed resumes poison a session; some ends say that the server keeps it no more.
+    /// Failed resumes poison a session; some ends say that the server keeps it no more. A rejection of
+    /// our credentials says nothing of sessions.
     fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
-        if ended.verdict == Verdict::FreshSession || ended.ends_session(cx.policy) {
+        let rejected = ended.verdict == Verdict::Reauthenticate;
+        let ends = !rejected && ended.ends_session(cx.policy);
+        if ended.verdict == Verdict::FreshSession || ends {
             self.sessions.forget();
         } else if ended.resumed && ended.settled {
             self.sessions.proven();

@@ -98,6 +98,12 @@ impl Liveness {
         self.second_chance = false;
     }
 
+    /// Whether a ping is out and no byte has come since.
+    #[inline]
+    pub(crate) fn is_probing(&self) -> bool {
+        self.dead_at != Instant::MAX
+    }
+
     pub(crate) const fn last_byte(&self) -> Instant {
         self.last_byte
     }
