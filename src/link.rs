@@ -21,8 +21,8 @@ use crate::time::Instant;
 /// - **Output**: [`poll_action`](Self::poll_action) says what to do, until it says `None`. Then
 ///   [`deadline`](Self::deadline) says how long there is nothing to do.
 /// - **Getters**: [`status`](Self::status), [`phase`](Self::phase), [`stats`](Self::stats),
-///   [`counts`](Self::counts), [`policy`](Self::policy), [`is_free`](Self::is_free),
-///   [`capacity`](Self::capacity).
+///   [`current`](Self::current), [`counts`](Self::counts), [`policy`](Self::policy),
+///   [`is_free`](Self::is_free), [`capacity`](Self::capacity).
 ///
 /// A driver drains `poll_action` after each event, or after several: draining late is as right as
 /// draining at once, and an event may be handled in the middle of a drain. A whole driver is on the
@@ -273,6 +273,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.lifecycle.phase()
+    }
+
+    /// The connection in use, if it is ready: the one that application data go out on. During a
+    /// rotation it is the one before until the successor takes over.
+    #[must_use]
+    pub fn current(&self) -> Option<ConnId> {
+        self.lifecycle.in_use()
     }
 
     /// Counters and time sums, up to the last event.

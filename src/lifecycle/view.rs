@@ -38,6 +38,12 @@ impl Lifecycle {
         }
     }
 
+    /// The connection that the link is on, if it is ready.
+    pub(crate) fn in_use(&self) -> Option<ConnId> {
+        let State::Up { current, .. } = &self.state else { return None };
+        current.is_ready().then_some(current.id)
+    }
+
     /// The state as the application sees it.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use redial_tokio::redial::ConnId;
 use redial_tokio::tungstenite::Message;
 use redial_tokio::{BadFrame, Client, Inbound, Protocol};
 use tokio::net::TcpListener;
@@ -17,15 +18,15 @@ impl Protocol for Mute {
     type Topic = ();
     type Data = Infallible;
 
-    fn subscribe(&mut self, (): &(), number: u64) -> Message {
+    fn subscribe(&mut self, _: ConnId, (): &(), number: u64) -> Message {
         Message::text(format!("subscribe {number}"))
     }
 
-    fn unsubscribe(&mut self, (): &(), number: u64) -> Message {
+    fn unsubscribe(&mut self, _: ConnId, (): &(), number: u64) -> Message {
         Message::text(format!("unsubscribe {number}"))
     }
 
-    fn read(&mut self, _: Message) -> Result<Inbound<(), Infallible>, BadFrame> {
+    fn read(&mut self, _: ConnId, _: Message) -> Result<Inbound<(), Infallible>, BadFrame> {
         Ok(Inbound::Nothing)
     }
 }

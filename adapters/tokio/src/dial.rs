@@ -3,35 +3,45 @@
 use std::io;
 use std::time::SystemTime;
 
-use redial::{Closure, IoKind};
+use redial::{Closure, ConnId, Fact, IoKind};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
-use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::header::RETRY_AFTER;
 use tokio_tungstenite::tungstenite::http::{self, HeaderMap};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::log::{self, Stage};
+use crate::tls::{Tls, is_tls};
+
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Dials. Dropping the future gives the attempt up, whatever it has come to.
-pub(crate) async fn dial(request: Request, config: WebSocketConfig) -> Result<WebSocket, Closure> {
-    let stream = connect(request.uri()).await?;
-    upgrade(request, stream, config).await.map(|(socket, _)| socket).map_err(|e| closure(&e))
+pub(crate) async fn dial(
+    conn: ConnId,
+    request: Request,
+    tls: Tls,
+    config: WebSocketConfig,
+) -> Result<WebSocket, Closure> {
+    log::dial(conn, request.uri());
+    let stream = connect(conn, request.uri()).await?;
+    let (socket, _response) = tls.upgrade(request, stream, config).await.map_err(|error| {
+        let closure = closure(&error);
+        let is_tls = closure.fact == Fact::Io(IoKind::Tls);
+        log::error(conn, if is_tls { Stage::Tls } else { Stage::Upgrade }, &error);
+        closure
+    })?;
+    Ok(socket)
 }
 
-async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
-    let other = Closure::local().io(IoKind::Other);
-    let host = uri.host().ok_or(other)?.trim_start_matches('[').trim_end_matches(']');
-    let port = match (uri.port_u16(), uri.scheme_str()) {
-        (Some(port), _) => port,
-        (None, Some("wss")) => 443,
-        (None, Some("ws")) => 80,
-        (None, _) => return Err(other),
-    };
+async fn connect(conn: ConnId, uri: &http::Uri) -> Result<TcpStream, Closure> {
+    let host = uri.host().ok_or(Closure::local().io(IoKind::Other))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("wss") { 443 } else { 80 });
     let addresses = lookup_host((host, port)).await.map_err(|error| {
-        tracing::debug!(%error, "lookup failed");
+        log::error(conn, Stage::Lookup, &error);
         Closure::unknown().io(IoKind::Dns)
     })?;
     let mut last = Closure::unknown().io(IoKind::Dns);
@@ -42,36 +52,13 @@ async fn connect(uri: &http::Uri) -> Result<TcpStream, Closure> {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => last = io_closure(&error),
+            Err(error) => {
+                log::error(conn, Stage::Connect, &error);
+                last = io_closure(&error);
+            }
         }
     }
     Err(last)
-}
-
-#[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
-async fn upgrade(
-    request: Request,
-    stream: TcpStream,
-    config: WebSocketConfig,
-) -> Result<(WebSocket, Response), Error> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have come first, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), None).await
-}
-
-#[cfg(not(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots")))]
-async fn upgrade(
-    request: Request,
-    stream: TcpStream,
-    config: WebSocketConfig,
-) -> Result<(WebSocket, Response), Error> {
-    if request.uri().scheme_str() == Some("wss") {
-        return Err(UrlError::TlsFeatureNotEnabled.into());
-    }
-    let stream = MaybeTlsStream::Plain(stream);
-    tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
 }
 
 /// What an error says of the end of a connection.
@@ -113,14 +100,13 @@ pub(crate) fn close_frame(frame: &Message) -> Option<Closure> {
 fn io_closure(error: &io::Error) -> Closure {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Closure::peer(),
+        _ if is_tls(error) => Closure::unknown().io(IoKind::Tls),
         kind => Closure::unknown().io(match kind {
             io::ErrorKind::ConnectionRefused => IoKind::Refused,
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe => IoKind::Reset,
             io::ErrorKind::TimedOut => IoKind::Timeout,
-            // How tokio-rustls wraps what rustls found wrong.
-            io::ErrorKind::InvalidData => IoKind::Tls,
             _ => IoKind::Other,
         }),
     }

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use redial::{Refusal, Status};
+use redial::{ConnId, Fate, Missing, Refusal, Seen, Status};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::protocol::BadFrame;
 use crate::queue::Consumer;
@@ -17,14 +18,39 @@ use crate::queue::Consumer;
 pub enum ClientEvent<T, D> {
     /// The server sent something.
     Data {
+        /// The connection that it came on: during a rotation there are two.
+        conn: ConnId,
         /// The topic that it belongs to, if the protocol told.
         topic: Option<T>,
         /// The content.
         data: D,
+        /// How it continues what came before on its topic, if the server numbers it. During a
+        /// rotation it may come late, for one connection can be ahead of the other. Only with
+        /// [`Builder::mark_duplicates`](crate::Builder::mark_duplicates) is it ever one that
+        /// [is not new](Seen::is_new).
+        seen: Option<Seen>,
+    },
+    /// Something is missing of a topic that the server numbers. Comes before the data that show it;
+    /// during a rotation not before the other connection, which may have it, is gone.
+    Gap {
+        /// The topic.
+        topic: T,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// A message of [`Handle::send`](crate::Handle::send) was not sent, and will not be.
+    Unsent {
+        /// The message.
+        message: Message,
+        /// [`Fate::Expired`], or [`Fate::Returned`] when the client ends. What is dropped for
+        /// another message is told by the answer to that one's `send`, and not here.
+        fate: Fate,
     },
     /// The link's state changed. One that nobody has taken gives way to the next.
     Status(Status),
-    /// The server refused a subscription. Where that is for now, the client asks again by itself.
+    /// The server refused a subscription that is wanted. Where that is for now, the client asks again
+    /// by itself; where it is for good, once the application says so:
+    /// [`Handle::resync`](crate::Handle::resync). Of a topic withdrawn meanwhile nothing is told.
     Refused {
         /// The topic that was refused.
         topic: T,
@@ -45,8 +71,10 @@ pub enum ClientEvent<T, D> {
 ///
 /// It holds as many events as [`Builder::event_buffer`](crate::Builder::event_buffer) says. While it
 /// is full the client reads nothing more from the network, so that the server's own back-pressure
-/// sets in. Timers and requests go on. The connection counts as alive as long as a message waits for
-/// room, and is not pinged meanwhile: that the peer has died shows once the application has caught up.
+/// sets in. Timers and requests go on. Meanwhile the peer counts as alive, and is not pinged, as long
+/// as bytes of it, or its close, wait in the operating system's buffer, whenever they came: what it
+/// said in time is heard, and that it died after that shows once the application has caught up. When
+/// nothing waits there, it is pinged and found dead as ever.
 ///
 /// Dropping it ends the client at once: the socket is dropped, nothing is dialled any more.
 pub struct Events<T, D> {

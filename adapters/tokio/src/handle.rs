@@ -1,13 +1,14 @@
 //! What the application may ask for while the client runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time;
 
-use redial::{ConnId, Counts, Instant, Stats, Status};
+use redial::{Counts, Fates, Instant, Pushed, Stats, Status};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::clock::Clock;
+use crate::outbox::Outbox;
 
 /// Steers a client. Clones steer the same one.
 ///
@@ -28,22 +29,17 @@ pub(crate) enum Wish<T> {
     Resume,
     NetworkDown,
     NetworkUp,
+    Rotate,
     Subscribe(T),
     Unsubscribe(T),
     Resync(T),
-    Send { conn: ConnId, message: Message, place: Place },
-}
-
-/// Why a message was not accepted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotReady {
-    /// No connection is ready.
-    #[error("no connection is ready")]
-    NotConnected,
-    /// A thousand messages wait already, because the peer does not read.
-    #[error("too many messages wait to be sent")]
-    Full,
+    CaughtUp {
+        topic: T,
+        epoch: u64,
+        sequence: u64,
+    },
+    /// There is something in the outbox.
+    Send,
 }
 
 impl<T> Handle<T> {
@@ -86,6 +82,13 @@ impl<T> Handle<T> {
         self.wish(Wish::NetworkUp);
     }
 
+    /// Replaces the connection by another. With `rotate` in the policy nothing is missed: the old one
+    /// goes once the new one has every topic. Otherwise it is closed first. Without a ready
+    /// connection, and while another is being made, nothing happens.
+    pub fn rotate(&self) {
+        self.wish(Wish::Rotate);
+    }
+
     /// Wants a topic, on this and all later connections.
     pub fn subscribe(&self, topic: T) {
         self.wish(Wish::Subscribe(topic));
@@ -108,18 +111,50 @@ impl<T> Handle<T> {
         self.wish(Wish::Unsubscribe(topic.clone()));
     }
 
-    /// Sends a message on the connection that is ready now, behind what waits already. It is sent at
-    /// most once: if the connection breaks before, the message is gone.
+    /// The application has all that was said on `topic` up to `sequence` of `epoch` by other means,
+    /// such as a snapshot that it asked for after a [`Gap`](crate::ClientEvent::Gap): what was missing
+    /// up to there is not missing any more, and what arrives of it is not delivered.
+    pub fn caught_up(&self, topic: &T, epoch: u64, sequence: u64)
+    where
+        T: Clone,
+    {
+        self.wish(Wish::CaughtUp { topic: topic.clone(), epoch, sequence });
+    }
+
+    /// Sends a message, behind what waits already: at once, or when the link is up again
+    /// ([`Live`](redial::Phase::Live) or [`Degraded`](redial::Phase::Degraded)). Each accepted
+    /// message ends in exactly one way: it is written to a socket; or it falls out of this or a later
+    /// `send`, as the answer says; or an [`Unsent`](crate::ClientEvent::Unsent) tells of it.
     ///
-    /// # Errors
+    /// Written does not mean received. A message that was only partly written when its connection
+    /// broke is written again on the next one, so where twice would be worse than never, let the
+    /// message carry an id.
     ///
-    /// [`NotReady`] if there is no such connection or too much waits already.
-    pub fn send(&self, message: Message) -> Result<(), NotReady> {
-        let conn = self.shared.lock().ready.ok_or(NotReady::NotConnected)?;
-        let place = Place::take(&self.shared).ok_or(NotReady::Full)?;
-        self.wishes
-            .send(Wish::Send { conn, message, place })
-            .map_err(|_gone| NotReady::NotConnected)
+    /// How many messages wait, for how long, and what happens to one more is
+    /// [`Builder::outbox`](crate::Builder::outbox)'s to say. Rejected as well once the client has
+    /// ended.
+    pub fn send(&self, message: Message) -> Pushed<Message> {
+        self.push(message, None)
+    }
+
+    /// As [`send`](Self::send), in place of the oldest message still waiting that was sent with the
+    /// same key, if there is one: that one falls out. The new one goes to the end of the queue.
+    pub fn send_replacing(&self, key: u64, message: Message) -> Pushed<Message> {
+        self.push(message, Some(key))
+    }
+
+    fn push(&self, message: Message, key: Option<u64>) -> Pushed<Message> {
+        let (pushed, wake) = self.shared.outbox().push(self.shared.clock.now(), message, key);
+        if wake {
+            self.wish(Wish::Send);
+        }
+        pushed
+    }
+
+    /// How many messages ended in which way.
+    #[must_use]
+    pub fn fates(&self) -> Fates {
+        self.shared.outbox().fates()
     }
 
     /// The latest status, possibly later than what [`Events`](crate::Events) have told.
@@ -168,68 +203,28 @@ impl<T> fmt::Debug for Handle<T> {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
-    snapshot: Mutex<Snapshot>,
-    /// Messages of the application that were accepted and neither sent nor dropped.
-    waiting: AtomicUsize,
+    view: Mutex<View>,
+    outbox: Mutex<Outbox>,
 }
 
 /// The link as the task last left it.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct View {
     pub(crate) status: Status,
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
-    /// The connection that the application may send on.
-    pub(crate) ready: Option<ConnId>,
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, snapshot: Snapshot) -> Self {
-        Self { clock, snapshot: Mutex::new(snapshot), waiting: AtomicUsize::new(0) }
+    pub(crate) const fn new(clock: Clock, view: View, outbox: Outbox) -> Self {
+        Self { clock, view: Mutex::new(view), outbox: Mutex::new(outbox) }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Snapshot> {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Room for one message of the application, until it is dropped.
-pub(crate) struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let more = |waiting| (waiting < PLACES).then_some(waiting + 1);
-        let taken = shared.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Self(Arc::clone(shared)))
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The core's clock: time since the client was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    origin: time::Instant,
-}
-
-impl Clock {
-    pub(crate) fn new() -> Self {
-        Self { origin: time::Instant::now() }
-    }
-
-    pub(crate) fn now(self) -> Instant {
-        Instant::from_duration(self.origin.elapsed())
-    }
-
-    /// The same point on tokio's clock; `None` for one too far away to come.
-    pub(crate) fn tokio(self, at: Instant) -> Option<tokio::time::Instant> {
-        let since_origin = at.saturating_since(Instant::ZERO);
-        self.origin.checked_add(since_origin).map(Into::into)
-    }
-}
-
-const PLACES: usize = 1000;

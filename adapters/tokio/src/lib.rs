@@ -2,88 +2,86 @@
 //! when a peer is dead; this crate carries it out over tokio and tokio-tungstenite.
 //!
 //! The server's language is a [`Protocol`]. [`Client::builder`] makes a [`Handle`], which says what
-//! is wished, and a stream of [`Events`], which tells what came of it:
+//! is wished, and a stream of [`Events`], which tells what came of it. A whole program:
 //!
-//! ```no_run
-//! use redial_tokio::tungstenite::Message;
-//! use redial_tokio::{BadFrame, Client, ClientEvent, Inbound, Protocol};
-//!
-//! struct Prices;
-//!
-//! impl Protocol for Prices {
-//!     type Topic = String;
-//!     type Data = String;
-//!
-//!     fn subscribe(&mut self, symbol: &String, number: u64) -> Message {
-//!         Message::text(format!("subscribe {number} {symbol}"))
-//!     }
-//!
-//!     fn unsubscribe(&mut self, symbol: &String, number: u64) -> Message {
-//!         Message::text(format!("unsubscribe {number} {symbol}"))
-//!     }
-//!
-//!     fn read(&mut self, frame: Message) -> Result<Inbound<String, String>, BadFrame> {
-//!         let text = frame.to_text().map_err(|_| BadFrame::new("not text"))?;
-//!         Ok(match text.strip_prefix("ok ") {
-//!             Some(number) => Inbound::Acked {
-//!                 number: number.parse().map_err(|_| BadFrame::new("not a number"))?,
-//!             },
-//!             None => Inbound::Data { topic: None, data: text.to_owned() },
-//!         })
-//!     }
-//! }
-//!
-//! # async fn example() -> Result<(), redial_tokio::ConnectError> {
-//! let (handle, mut events) = Client::builder("ws://localhost:9001").connect(Prices)?;
-//! handle.subscribe("BTC-USD".to_owned());
-//! while let Some(event) = events.next().await {
-//!     match event {
-//!         ClientEvent::Data { data, .. } => println!("{data}"),
-//!         ClientEvent::Status(status) => println!("{:?}", status.phase),
-//!         other => println!("{other:?}"),
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/ticker.rs")]
+#![doc = "```"]
 //!
 //! # What is kept in bounds
 //!
 //! Events wait up to [`Builder::event_buffer`]; then nothing more is read, one message aside, and
-//! as long as that one waits the peer counts as alive. Outgoing messages never keep the timers
-//! waiting: a peer that does not read is found dead as any other.
+//! what that means for finding a dead peer is told at [`Events`]. Outgoing messages wait up to a
+//! thousand of the application's own ([`NotReady::Full`]) and a hundred thousand in all; with more
+//! the connection is closed. They never keep the timers waiting, and pings overtake them: a peer
+//! that does not read is found dead as any other.
+//!
+//! # Time
+//!
+//! On Linux and Android the client's clock goes on while the machine is suspended
+//! (`CLOCK_BOOTTIME`). Tokio's timers do not, so after a resume the client may notice what fell due
+//! only at its next wake-up, which is at most 30 s away: it then probes the peer once more, or dials
+//! if it is time. [`Handle::network_up`] makes it look at once. Elsewhere the clock is
+//! [`std::time::Instant`], which on some platforms stops meanwhile: the client then behaves as if
+//! nothing had happened. Tokio's paused test clock moves the timers and not the clock.
 //!
 //! # Tracing
 //!
-//! Each status is an `info` event with these fields, where they apply:
+//! All that a client does happens in the span `redial.link` (level `info`), whose parent is the span
+//! that [`Builder::connect`] was called in. Its field is `name`, as given by [`Builder::name`]. The
+//! target of span and events is `redial_tokio`; their names and fields are stable, as far as the
+//! table goes. A field that does not apply is left out. Values of the core's types are written as
+//! their `Debug` form.
 //!
-//! | field | meaning |
-//! |---|---|
-//! | `conn` | the newest connection's number |
-//! | `phase` | where the link is |
-//! | `attempt` | which attempt in a row |
-//! | `cause` | why the last connection ended |
-//! | `waits_for` | what decides when the next attempt begins |
-//! | `until_ms` | when that is, in milliseconds since the client was made |
+//! | event | level | fields |
+//! |---|---|---|
+//! | `redial.status` | `info` | `conn`, `phase`, `attempt`, `cause`, `waits_for`, `wait_ms`, `losses`, `halted` |
+//! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
+//! | `redial.no_request` | `warn` | `conn`, `error`: there is nothing to dial with |
+//! | `redial.no_token` | `warn` | `fatal`, `error`: what [`Builder::tokens`] gave |
+//! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `tls`, `upgrade`, `read`, `write`), `error` |
+//! | `redial.opened` | `debug` | `conn` |
+//! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
+//! | `redial.closed` | `debug` | `conn`, `by`, one of `code`, `http`, `io`, and `retry_after_ms` |
+//! | `redial.misuse` | `error` | `error`: a fault of this crate |
+//!
+//! `conn` numbers the connections of one client. `redial.status` is told whenever the [`Status`]
+//! changes, with its fields; `wait_ms` is how long the next attempt is away. Of a URL only host and
+//! port are logged: the rest may hold secrets.
+//!
+//! [`Status`]: redial::Status
 //!
 //! # Features
 //!
 //! `rustls-native-roots` and `rustls-webpki-roots` bring `wss://` with the system's or Mozilla's
-//! root certificates.
+//! root certificates; with both, either suffices. TLS is rustls, with ring unless the application
+//! has installed another provider. `Builder::tls_config` gives it other roots, a client
+//! certificate or another provider.
 
+mod attempt;
 mod client;
+mod clock;
 mod dial;
 mod events;
 mod handle;
+mod log;
+mod outbox;
 mod protocol;
 mod queue;
 mod record;
 mod socket;
 mod task;
+mod tls;
+mod token;
 mod topics;
 
+pub use attempt::Attempt;
 pub use client::{Builder, Client, ConnectError, Observed};
 pub use events::{ClientEvent, Events};
-pub use handle::{Handle, NotReady};
+pub use handle::Handle;
 pub use protocol::{BadFrame, Inbound, Protocol};
+pub use redial;
+#[cfg(feature = "__rustls")]
+pub use rustls;
+pub use token::{Token, TokenError};
 pub use tokio_tungstenite::tungstenite;

@@ -12,7 +12,8 @@ use crate::events::ClientEvent;
 ///
 /// What comes from the peer finds room or is not read. A status cannot wait to be read, so it goes
 /// beyond the limit, but takes the place of one that nobody has seen: at most one status and one
-/// loss stand beyond it.
+/// loss stand beyond it. So do unsent messages, as many as the outbox holds, and the gaps of a
+/// rotation, as many as there are topics.
 pub(crate) fn queue<T, D>(limit: usize) -> (Producer<T, D>, Consumer<T, D>) {
     let shared = Arc::new(Shared(Mutex::new(State {
         events: VecDeque::new(),

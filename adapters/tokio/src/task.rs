@@ -1,37 +1,43 @@
-//! The one task behind a client: it owns the link, the socket and the timer.
+//! The one task behind a client: it owns the link, the sockets and the timer.
+
+mod connections;
+mod inbound;
+mod outgoing;
+mod perform;
+mod refresh;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use redial::{
-    Action, Closure, ConnId, Established, Event, How, Instant, IoKind, Link, Phase, Slot, Status,
-    Why,
-};
+use redial::{ConnId, Endpoint, Event, Instant, ItemId, Link, Phase, Session, Slot, SubKey};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::attempt::Attempt;
 use crate::client::{BoxError, Observed};
-use crate::dial::{WebSocket, close_frame, dial};
-use crate::events::ClientEvent;
+use crate::clock;
 use crate::handle::{Shared, Wish};
-use crate::protocol::{Inbound, Protocol};
+use crate::log;
+use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::record::Recording;
-use crate::socket::Socket;
+use crate::tls::Tls;
 use crate::topics::Topics;
 
-pub(crate) type MakeRequest = Box<dyn FnMut() -> Result<Request, BoxError> + Send>;
+pub(crate) use self::connections::Connections;
+pub(crate) use self::refresh::Tokens;
+
+pub(crate) type MakeRequest = Box<dyn FnMut(&Attempt<'_>) -> Result<Request, BoxError> + Send>;
 pub(crate) type Observer = Box<dyn FnMut(Instant, Observed<'_>) + Send>;
 
 pub(crate) struct Task<P: Protocol> {
     pub(crate) protocol: P,
     pub(crate) request: MakeRequest,
+    pub(crate) tls: Tls,
     pub(crate) config: WebSocketConfig,
     pub(crate) observer: Option<Observer>,
     /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
@@ -42,23 +48,32 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) events: Producer<P::Topic, P::Data>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) timer: Pin<Box<Sleep>>,
-    pub(crate) armed: bool,
-    pub(crate) connection: Connection,
-    /// A message that was read and finds no room.
-    pub(crate) held: Option<Message>,
+    /// What the core armed it for.
+    pub(crate) armed: Option<Instant>,
+    /// What it is set to.
+    pub(crate) sleeps_until: Option<Instant>,
+    pub(crate) connections: Connections,
+    pub(crate) tokens: Tokens,
+    /// The latest token.
+    pub(crate) token: Option<String>,
+    /// The outbox's item that is being written, and where.
+    pub(crate) in_hand: Option<(ConnId, ItemId)>,
+    /// Topics of which something may be missing, should the other of two connections not have it.
+    pub(crate) gaps: Vec<SubKey>,
+    pub(crate) marks_duplicates: bool,
+    pub(crate) resyncs_gaps: bool,
     /// Whether the link starts without being told to.
     pub(crate) starts: bool,
     pub(crate) losses: u32,
 }
 
-/// What there is of a socket. The core holds one at a time (P4).
-pub(crate) enum Connection {
-    None,
-    Dialling {
-        conn: ConnId,
-        dial: Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> + Send>>,
-    },
-    Open(Box<Socket>),
+fn attempt(
+    conn: ConnId,
+    endpoint: Endpoint,
+    session: Session,
+    token: Option<&String>,
+) -> Attempt<'_> {
+    Attempt { conn, endpoint, session, token: token.map(String::as_str) }
 }
 
 impl<P: Protocol> Task<P> {
@@ -77,7 +92,9 @@ impl<P: Protocol> Task<P> {
         let Room::For(room) = self.events.poll_room(cx) else { return Poll::Ready(()) };
         let now = self.shared.clock.now();
         let Some(mut more) = self.poll_wishes(cx, now) else { return Poll::Ready(()) };
-        more |= self.poll_connection(cx, now, room);
+        more |= self.poll_connections(cx, now, room);
+        more |= self.poll_tokens(cx, now);
+        self.expire(now);
         more |= self.poll_timer(cx, now);
         more |= self.perform(now);
         more |= self.poll_write(cx, now);
@@ -112,6 +129,7 @@ impl<P: Protocol> Task<P> {
             Wish::Resume => Some(Event::Resume),
             Wish::NetworkDown => Some(Event::NetworkDown),
             Wish::NetworkUp => Some(Event::NetworkUp),
+            Wish::Rotate => Some(Event::Rotate),
             Wish::Subscribe(topic) => {
                 self.topics.want(topic, &mut self.link).map(|key| Event::Subscribe { key })
             }
@@ -119,10 +137,13 @@ impl<P: Protocol> Task<P> {
                 self.topics.withdraw(&topic).map(|key| Event::Unsubscribe { key })
             }
             Wish::Resync(topic) => self.topics.key(&topic).map(|key| Event::Resync { key }),
-            Wish::Send { conn, message, place } => {
-                if let Some(socket) = self.socket(conn) {
-                    socket.queue(message, Some(place));
-                }
+            Wish::CaughtUp { topic, epoch, sequence } => {
+                self.caught_up(&topic, epoch, sequence);
+                None
+            }
+            // To be woken suffices.
+            Wish::Send => {
+                self.shared.outbox().look();
                 None
             }
         };
@@ -132,264 +153,39 @@ impl<P: Protocol> Task<P> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if !self.armed || self.timer.as_mut().poll(cx).is_pending() {
-            return false;
+        if self.armed.is_some_and(|at| now >= at) {
+            self.armed = None;
+            self.hear_out(now);
+            self.handle(now, Event::TimerFired);
+            return true;
         }
-        self.armed = false;
-        if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
-            // The peer did speak: it is the application that does not listen.
-            let conn = socket.conn;
-            self.handle(now, Event::Received { conn });
+        let expiry = self.shared.outbox().next_expiry();
+        let wake = self.armed.into_iter().chain(expiry).min();
+        let Some(at) = wake else { return false };
+        if self.sleeps_until != wake {
+            self.sleep(now, at);
         }
-        self.handle(now, Event::TimerFired);
-        true
+        let woke = self.timer.as_mut().poll(cx).is_ready();
+        if woke {
+            self.sleeps_until = None;
+        }
+        woke
     }
 
-    fn poll_connection(&mut self, cx: &mut Context<'_>, now: Instant, room: usize) -> bool {
-        match &mut self.connection {
-            Connection::None => false,
-            Connection::Dialling { conn, dial } => {
-                let conn = *conn;
-                let Poll::Ready(dialled) = dial.as_mut().poll(cx) else { return false };
-                match dialled {
-                    Ok(stream) => self.opened(now, conn, stream),
-                    Err(closure) => self.closed(now, conn, closure),
-                }
-                true
-            }
-            Connection::Open(socket) => {
-                let conn = socket.conn;
-                self.poll_read(cx, now, conn, room)
-            }
-        }
+    fn sleep(&mut self, now: Instant, until: Instant) {
+        self.sleeps_until = Some(until);
+        self.timer.as_mut().reset(tokio::time::Instant::now() + clock::sleep(now, until));
     }
 
-    /// Reads what there is and finds room, and one message more, which tells that bytes wait.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        conn: ConnId,
-        mut room: usize,
-    ) -> bool {
-        let mut heard = false;
-        for _ in 0..FRAMES {
-            let message = match self.held.take() {
-                Some(message) => message,
-                None => {
-                    let Some(socket) = self.socket(conn) else { return true };
-                    match socket.poll_read(cx) {
-                        Poll::Pending => {
-                            if heard {
-                                self.handle(now, Event::Received { conn });
-                            }
-                            return heard;
-                        }
-                        Poll::Ready(Ok(message)) => message,
-                        Poll::Ready(Err(closure)) => {
-                            self.closed(now, conn, closure);
-                            return true;
-                        }
-                    }
-                }
-            };
-            if room == 0 {
-                self.held = Some(message);
-                if heard {
-                    self.handle(now, Event::Received { conn });
-                }
-                return heard;
-            }
-            heard = true;
-            if self.read(now, conn, message) {
-                room -= 1;
+    /// Where messages wait for the application, it is the application that does not listen, unless
+    /// there is nothing to hear.
+    fn hear_out(&mut self, now: Instant) {
+        for conn in self.connections.all().into_iter().flatten() {
+            let Some(socket) = self.connections.socket(conn) else { continue };
+            if socket.is_held_up() && socket.waits_to_be_read() {
+                self.handle(now, Event::Received { conn });
             }
         }
-        self.handle(now, Event::Received { conn });
-        true
-    }
-
-    /// Takes a message in; whether it took room among the events.
-    fn read(&mut self, now: Instant, conn: ConnId, message: Message) -> bool {
-        if let Some(closure) = close_frame(&message) {
-            self.closed(now, conn, closure);
-            return false;
-        }
-        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
-            return false;
-        }
-        let inbound = match self.protocol.read(message) {
-            Ok(inbound) => inbound,
-            Err(bad) => {
-                self.events.push(ClientEvent::BadFrame(bad));
-                return true;
-            }
-        };
-        match inbound {
-            Inbound::Nothing => false,
-            Inbound::Data { topic, data } => {
-                self.events.push(ClientEvent::Data { topic, data });
-                true
-            }
-            Inbound::Ready => {
-                let session = Established::Fresh;
-                self.handle(now, Event::Ready { conn, session, resumable: false });
-                // The report of a loss comes before the data that follow it.
-                self.perform(now);
-                false
-            }
-            Inbound::Acked { number } => {
-                if let Some(request) = self.topics.answered(number) {
-                    self.handle(now, Event::Acked { conn, request });
-                }
-                false
-            }
-            Inbound::Refused { number, refusal } => {
-                let Some(request) = self.topics.answered(number) else { return false };
-                self.handle(now, Event::Refused { conn, request, refusal });
-                let Some(topic) = self.topics.topic(request.key).cloned() else { return false };
-                self.events.push(ClientEvent::Refused { topic, refusal });
-                true
-            }
-            Inbound::Close(closure) => {
-                self.closed(now, conn, closure);
-                false
-            }
-        }
-    }
-
-    fn opened(&mut self, now: Instant, conn: ConnId, stream: WebSocket) {
-        let mut socket = Socket::new(conn, stream);
-        if let Some(greeting) = self.protocol.greet() {
-            socket.queue(greeting, None);
-        }
-        self.connection = Connection::Open(Box::new(socket));
-        self.handle(now, Event::Opened { conn });
-        self.perform(now);
-    }
-
-    fn closed(&mut self, now: Instant, conn: ConnId, closure: Closure) {
-        self.drop_connection(conn);
-        self.handle(now, Event::Closed { conn, closure });
-    }
-
-    fn drop_connection(&mut self, conn: ConnId) {
-        match &mut self.connection {
-            Connection::Open(socket) if socket.conn == conn => {
-                // Answers the peer's close frame, where the network takes the answer at once.
-                let _ = socket.poll_write(&mut Context::from_waker(Waker::noop()));
-            }
-            Connection::Dialling { conn: dialled, .. } if *dialled == conn => {}
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => return,
-        }
-        self.connection = Connection::None;
-        self.held = None;
-        self.topics.forget_requests();
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Connection::Open(socket) = &mut self.connection else { return false };
-        let conn = socket.conn;
-        let Err(closure) = socket.poll_write(cx) else { return false };
-        self.closed(now, conn, closure);
-        true
-    }
-
-    /// Carries out what the core asks for; whether it asked for anything.
-    fn perform(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        while let Some(action) = self.link.poll_action(now) {
-            any = true;
-            if let Some(recording) = &mut self.recording {
-                recording.action(now, &action);
-            }
-            if let Some(observer) = &mut self.observer {
-                observer(now, Observed::Action(&action));
-            }
-            match action {
-                Action::Open { conn, .. } => self.open(now, conn),
-                Action::Close { conn, how, why } => self.close(now, conn, how, why),
-                // semantics: owner
-                Action::RefreshCredentials { .. } => {}
-                Action::Ping { conn } => {
-                    let ping =
-                        self.protocol.ping().unwrap_or_else(|| Message::Ping(Vec::new().into()));
-                    self.say(conn, ping);
-                }
-                Action::Subscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.subscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Unsubscribe { conn, request } => {
-                    self.topics.asked(request);
-                    if let Some(topic) = self.topics.topic(request.key) {
-                        let message = self.protocol.unsubscribe(topic, request.number);
-                        self.say(conn, message);
-                    }
-                }
-                Action::Report(status) => self.report(status),
-                Action::ArmTimer { at } => {
-                    self.armed = true;
-                    match self.shared.clock.tokio(at) {
-                        Some(at) => self.timer.as_mut().reset(at),
-                        None => self.armed = false,
-                    }
-                }
-                Action::DisarmTimer => self.armed = false,
-            }
-        }
-        if let Some(recording) = &mut self.recording {
-            recording.drained(now, &self.link);
-        }
-        any
-    }
-
-    fn open(&mut self, now: Instant, conn: ConnId) {
-        match (self.request)() {
-            Ok(request) => {
-                let dial = Box::pin(dial(request, self.config));
-                self.connection = Connection::Dialling { conn, dial };
-            }
-            Err(error) => {
-                tracing::warn!(conn = conn.get(), %error, "no request could be made");
-                let closure = Closure::local().io(IoKind::Other);
-                self.handle(now, Event::Closed { conn, closure });
-            }
-        }
-    }
-
-    fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
-        tracing::debug!(conn = conn.get(), ?how, ?why, "closing");
-        match (how, self.socket(conn)) {
-            (How::Graceful, Some(socket)) => {
-                let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
-                socket.close(CloseFrame { code, reason: "".into() });
-            }
-            (How::Graceful, None) => {
-                self.closed(now, conn, Closure::local());
-            }
-            (How::Abort, _) => self.drop_connection(conn),
-        }
-    }
-
-    fn report(&mut self, status: Status) {
-        tracing::info!(
-            conn = self.link.stats().attempts,
-            phase = ?status.phase,
-            attempt = status.attempt.map(std::num::NonZeroU32::get),
-            cause = status.cause.map(tracing::field::debug),
-            waits_for = status.waits_for.map(tracing::field::debug),
-            until_ms = status.until.map(|at| at.as_nanos() / 1_000_000),
-            "link"
-        );
-        let lost = status.losses != self.losses;
-        self.losses = status.losses;
-        // Who hears of a status finds the rest of the link as new.
-        self.publish();
-        self.events.push_status(status, lost);
     }
 
     fn handle(&mut self, now: Instant, event: Event) {
@@ -397,40 +193,27 @@ impl<P: Protocol> Task<P> {
             observer(now, Observed::Event(&event));
         }
         if let Err(misuse) = self.link.handle(now, event) {
-            tracing::error!(%misuse, "the client broke the core's contract");
+            log::misuse(misuse);
         } else if let Some(recording) = &mut self.recording {
             recording.event(now, &event, &self.link);
         }
     }
 
-    fn say(&mut self, conn: ConnId, message: Message) {
-        if let Some(socket) = self.socket(conn) {
-            socket.queue(message, None);
-        }
-    }
-
-    fn socket(&mut self, conn: ConnId) -> Option<&mut Socket> {
-        match &mut self.connection {
-            Connection::Open(socket) if socket.conn == conn => Some(socket),
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => None,
-        }
-    }
-
     fn publish(&self) {
-        let phase = self.link.phase();
-        let ready = matches!(phase, Phase::Restoring | Phase::Live | Phase::Degraded);
-        let mut snapshot = self.shared.lock();
-        snapshot.status = self.link.status();
-        snapshot.stats = self.link.stats();
-        snapshot.counts = self.link.counts();
-        snapshot.ready = match &self.connection {
-            Connection::Open(socket) if ready => Some(socket.conn),
-            Connection::Open(_) | Connection::Dialling { .. } | Connection::None => None,
-        };
+        let mut view = self.shared.lock();
+        view.status = self.link.status();
+        view.stats = self.link.stats();
+        view.counts = self.link.counts();
     }
 }
 
-/// How many messages are read and how many wishes are taken in one wake-up, so that neither keeps
-/// the other, or other tasks, waiting.
-const FRAMES: usize = 64;
+/// However it ends, with the application or with its runtime.
+impl<P: Protocol> Drop for Task<P> {
+    fn drop(&mut self) {
+        self.return_all();
+    }
+}
+
+/// How many wishes are taken in one wake-up, so that they keep neither the socket nor other tasks
+/// waiting.
 const WISHES: usize = 256;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-use redial::{Link, Request, Slot, SubKey};
+use redial::{ConnId, Cursor, Link, Request, Slot, SubKey};
 
 /// Which key stands for which topic, and which request for which key.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(crate) struct Topics<T> {
     entries: Vec<Entry<T>>,
     /// Keys whose topics were withdrawn: each may serve another topic once the core lets go of it.
     withdrawn: VecDeque<SubKey>,
-    /// The last request about each key on the present connection, until it is answered.
-    unanswered: HashMap<u64, SubKey>,
+    /// The last request about each key, by its number on its connection, until it is answered.
+    unanswered: HashMap<(ConnId, u64), SubKey>,
 }
 
 #[derive(Debug)]
@@ -22,8 +22,18 @@ struct Entry<T> {
     wanted: bool,
     /// Whether `withdrawn` lists the key.
     listed: bool,
-    /// The key's number in `unanswered`.
-    number: Option<u64>,
+    /// The key's request in `unanswered`.
+    request: Option<(ConnId, u64)>,
+    /// Whether that request asks for the topic, and the topic was wanted ever since.
+    asks: bool,
+    /// Where the topic's data are, if the server numbers them.
+    cursor: Option<Box<Cursor>>,
+}
+
+impl<T> Entry<T> {
+    const fn wanted(topic: T) -> Self {
+        Self { topic, wanted: true, listed: false, request: None, asks: false, cursor: None }
+    }
 }
 
 impl<T: Clone + Eq + Hash> Topics<T> {
@@ -40,7 +50,11 @@ impl<T: Clone + Eq + Hash> Topics<T> {
     /// four thousand million topics.
     pub(crate) fn want(&mut self, topic: T, link: &mut Link<Vec<Slot>>) -> Option<SubKey> {
         if let Some(&key) = self.keys.get(&topic) {
-            self.entry_mut(key)?.wanted = true;
+            let entry = self.entry_mut(key)?;
+            if !std::mem::replace(&mut entry.wanted, true) {
+                // What was sent while nobody wanted it is no gap.
+                entry.cursor = None;
+            }
             return Some(key);
         }
         let key = match self.reuse(topic.clone(), link) {
@@ -56,6 +70,7 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         let key = self.key(topic)?;
         let entry = self.entry_mut(key)?;
         entry.wanted = false;
+        entry.asks = false;
         if !std::mem::replace(&mut entry.listed, true) {
             self.withdrawn.push_back(key);
         }
@@ -70,31 +85,47 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         Some(&self.entries.get(index(key)?)?.topic)
     }
 
-    /// A request goes out. Only the last one about a key has an answer that counts, so that the
-    /// memory for requests never exceeds that for keys.
-    pub(crate) fn asked(&mut self, request: Request) {
-        let Some(entry) = self.entry_mut(request.key) else { return };
-        if let Some(overtaken) = entry.number.replace(request.number) {
-            self.unanswered.remove(&overtaken);
-        }
-        self.unanswered.insert(request.number, request.key);
+    /// Where the data of a topic are.
+    pub(crate) fn cursor(&mut self, key: SubKey) -> Option<&mut Cursor> {
+        Some(self.entry_mut(key)?.cursor.get_or_insert_default())
     }
 
-    /// The request that an answer with this number refers to.
-    pub(crate) fn answered(&mut self, number: u64) -> Option<Request> {
-        let key = self.unanswered.remove(&number)?;
-        self.entry_mut(key)?.number = None;
+    /// A request goes out on `conn`. Only the last one about a key has an answer that counts, so
+    /// that the memory for requests never exceeds that for keys.
+    pub(crate) fn asked(&mut self, conn: ConnId, request: Request, asks: bool) {
+        let Some(entry) = self.entry_mut(request.key) else { return };
+        entry.asks = asks && entry.wanted;
+        if let Some(overtaken) = entry.request.replace((conn, request.number)) {
+            self.unanswered.remove(&overtaken);
+        }
+        self.unanswered.insert((conn, request.number), request.key);
+    }
+
+    /// The request on `conn` that an answer with this number refers to.
+    pub(crate) fn answered(&mut self, conn: ConnId, number: u64) -> Option<Request> {
+        let key = self.unanswered.remove(&(conn, number))?;
+        self.entry_mut(key)?.request = None;
         Some(Request { key, number })
     }
 
+    /// The request on `conn` that a refusal with this number refers to, and the topic if it is the
+    /// application's present wish that was refused.
+    pub(crate) fn refused(&mut self, conn: ConnId, number: u64) -> Option<(Request, Option<T>)> {
+        let request = self.answered(conn, number)?;
+        let entry = self.entry_mut(request.key)?;
+        Some((request, entry.asks.then(|| entry.topic.clone())))
+    }
+
     /// No request of the connection that is gone will be answered.
-    pub(crate) fn forget_requests(&mut self) {
-        let unanswered = std::mem::take(&mut self.unanswered);
-        for key in unanswered.into_values() {
-            if let Some(entry) = self.entry_mut(key) {
-                entry.number = None;
+    pub(crate) fn forget_requests(&mut self, conn: ConnId) {
+        let entries = &mut self.entries;
+        self.unanswered.retain(|&(on, _), key| {
+            let entry = index(*key).and_then(|index| entries.get_mut(index));
+            if let Some(entry) = entry.filter(|_| on == conn) {
+                entry.request = None;
             }
-        }
+            on != conn
+        });
     }
 
     /// Gives a withdrawn key another topic. Looks at a few only: a key may be long in coming back.
@@ -105,13 +136,10 @@ impl<T: Clone + Eq + Hash> Topics<T> {
             if entry.wanted {
                 entry.listed = false;
             } else if link.is_free(key) {
-                let old = std::mem::replace(
-                    entry,
-                    Entry { topic, wanted: true, listed: false, number: None },
-                );
+                let old = std::mem::replace(entry, Entry::wanted(topic));
                 self.keys.remove(&old.topic);
-                if let Some(number) = old.number {
-                    self.unanswered.remove(&number);
+                if let Some(request) = old.request {
+                    self.unanswered.remove(&request);
                 }
                 return Some(key);
             } else {
@@ -130,7 +158,7 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         if key.get() >= link.capacity() {
             return None;
         }
-        self.entries.push(Entry { topic, wanted: true, listed: false, number: None });
+        self.entries.push(Entry::wanted(topic));
         Some(key)
     }
 

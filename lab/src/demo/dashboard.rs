@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 
-use redial::{Policy, Refusal, Seed};
+use redial::{ConnId, Policy, Refusal, Seed};
 use redial_tokio::{
     BadFrame, Client, ClientEvent, ConnectError, Events, Handle, Inbound, Observed, Protocol,
 };
@@ -78,15 +78,15 @@ impl Protocol for Market {
     type Topic = Symbol;
     type Data = Price;
 
-    fn subscribe(&mut self, symbol: &Symbol, number: u64) -> Message {
+    fn subscribe(&mut self, _: ConnId, symbol: &Symbol, number: u64) -> Message {
         say(&Ask::Subscribe { id: number, symbol: *symbol })
     }
 
-    fn unsubscribe(&mut self, symbol: &Symbol, number: u64) -> Message {
+    fn unsubscribe(&mut self, _: ConnId, symbol: &Symbol, number: u64) -> Message {
         say(&Ask::Unsubscribe { id: number, symbol: *symbol })
     }
 
-    fn read(&mut self, frame: Message) -> Result<Inbound<Symbol, Price>, BadFrame> {
+    fn read(&mut self, _: ConnId, frame: Message) -> Result<Inbound<Symbol, Price>, BadFrame> {
         let Message::Text(text) = frame else { return Ok(Inbound::Nothing) };
         let said = serde_json::from_str(&text).map_err(|error| BadFrame::new(error.to_string()))?;
         Ok(match said {

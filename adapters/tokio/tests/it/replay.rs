@@ -1,27 +1,20 @@
 //! Many subscriptions come back, over many cuts.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
-use redial::{Limit, Phase, Policy};
+use redial::Phase;
 use redial_tokio::{Client, ClientEvent};
+use std::collections::HashSet;
 
-use crate::server::{Lines, accept, bounded, listen, serve};
+use crate::server::{Lines, accept, bounded, listen, quick, serve};
 
 /// `REDIAL_KEYS` and `REDIAL_CUTS` make it larger.
 #[tokio::test]
 async fn subscriptions_converge_over_cuts() {
     let keys = from_env("REDIAL_KEYS", 10_000);
     let cuts = usize::try_from(from_env("REDIAL_CUTS", 3)).unwrap();
-    let policy = Policy::builder()
-        .retry(Duration::from_millis(10), Duration::from_millis(100))
-        .first_within(Duration::from_millis(10))
-        .attempts(Limit::new(20, Duration::from_secs(1)))
-        .build()
-        .unwrap();
     bounded(async {
         let (listener, url) = listen().await;
-        let (handle, mut events) = Client::builder(url).policy(policy).connect(Lines).unwrap();
+        let (handle, mut events) =
+            Client::builder(url).policy(quick().build().unwrap()).connect(Lines).unwrap();
         for topic in 0..keys {
             handle.subscribe(topic);
         }

@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
-use futures_util::SinkExt;
-use redial::{Cause, Event, Heartbeat, Phase, Policy};
+use futures_util::{SinkExt, StreamExt};
+use redial::{Action, By, Cause, Event, Fact, Heartbeat, Phase, PolicyBuilder, Pushed, Why};
 use redial_tokio::tungstenite::Message;
-use redial_tokio::{Client, ClientEvent, Observed};
+use redial_tokio::{Client, Handle, Observed};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_tungstenite::WebSocketStream;
 
-use crate::server::{Lines, accept, bounded, cause, listen, phase};
-
-fn impatient() -> Policy {
-    let heartbeat = Heartbeat::new(Duration::from_millis(200), Duration::from_millis(200));
-    Policy::builder().heartbeat(Some(heartbeat)).build().unwrap()
-}
+use crate::server::{Lines, accept, bounded, cause, data, listen, phase, quick, say};
 
 /// The server stops reading and writing, without closing.
 #[tokio::test]
 async fn a_half_open_connection_is_noticed() {
     bounded(async {
         let (listener, url) = listen().await;
-        let client = Client::builder(url).policy(impatient());
+        let client = Client::builder(url).policy(impatient().build().unwrap());
         let (_handle, mut events) = client.connect(Lines).unwrap();
         let _mute = accept(&listener).await;
         phase(&mut events, Phase::Live).await;
@@ -30,38 +28,235 @@ async fn a_half_open_connection_is_noticed() {
     .await;
 }
 
-/// The application takes nothing for many times as long as a silent peer would live.
+/// The application takes nothing for many times as long as a silent peer would live, and more waits
+/// than the client's buffers hold.
 #[tokio::test]
 async fn a_slow_consumer_is_not_a_dead_peer() {
     bounded(async {
         let (listener, url) = listen().await;
-        let (fired, mut timers) = tokio::sync::mpsc::unbounded_channel();
-        let client =
-            Client::builder(url).policy(impatient()).event_buffer(8).observe(move |_, observed| {
-                if observed == Observed::Event(&Event::TimerFired) {
-                    let _ = fired.send(());
-                }
-            });
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(patient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
         let (handle, mut events) = client.connect(Lines).unwrap();
         let mut socket = accept(&listener).await;
         phase(&mut events, Phase::Live).await;
-        for number in 0..MESSAGES {
-            socket.send(Message::text(number.to_string())).await.unwrap();
-        }
-        // Each firing is a silence that the connection survived.
-        for _ in 0..8 {
-            timers.recv().await.unwrap();
-        }
-        assert_eq!(handle.stats().silences, 0);
-        let mut next = 0;
-        while next < MESSAGES {
-            if let Some(ClientEvent::Data { data, .. }) = events.next().await {
-                assert_eq!(data, next.to_string());
-                next += 1;
+        let server = tokio::spawn(async move {
+            let padding = large();
+            for number in 0..LARGE_MESSAGES {
+                say(&mut socket, format!("{number} {padding}")).await.unwrap();
             }
+            socket
+        });
+        timers(&mut seen, 8).await;
+        assert_eq!(handle.stats().silences, 0);
+        for number in 0..LARGE_MESSAGES {
+            assert!(data(&mut events).await.1.starts_with(&format!("{number} ")));
+        }
+        let _socket = server.await.unwrap();
+    })
+    .await;
+}
+
+/// All that the peer sent fits the client's buffers, so that it can be asked whether it is there.
+#[tokio::test]
+async fn a_quiet_peer_of_a_slow_consumer_is_asked() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(patient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut socket = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        burst(&mut socket).await;
+        // Reading answers the ping.
+        let server = tokio::spawn(async move { while socket.next().await.is_some() {} });
+        timers(&mut seen, 3).await;
+        assert_eq!(handle.stats().silences, 0);
+        for number in 0..SMALL_MESSAGES {
+            assert_eq!(data(&mut events).await.1, number.to_string());
+        }
+        server.abort();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_peer_of_a_slow_consumer_is_noticed() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(impatient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut mute = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        burst(&mut mute).await;
+        while seen.recv().await.unwrap() != Seen::Silence {}
+        assert_eq!(handle.stats().silences, 1);
+    })
+    .await;
+}
+
+/// Its end waits to be read in its turn.
+#[tokio::test]
+async fn a_closed_peer_of_a_slow_consumer_is_heard_out() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(patient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
+        let (_handle, mut events) = client.connect(Lines).unwrap();
+        let mut socket = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        burst(&mut socket).await;
+        drop(socket);
+        timers(&mut seen, 8).await;
+        for number in 0..SMALL_MESSAGES {
+            assert_eq!(data(&mut events).await.1, number.to_string());
+        }
+        assert_eq!(cause(&mut events).await, Cause::Closed { by: By::Peer, fact: Fact::None });
+    })
+    .await;
+}
+
+/// Writing blocks: only so much waits, the link finds the peer dead as any other, and what waits is
+/// written on the next connection.
+#[tokio::test]
+async fn a_peer_that_never_reads() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let client = Client::builder(url).policy(impatient().build().unwrap());
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let _deaf = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        fill(&handle).await;
+        assert_eq!(cause(&mut events).await, Cause::Silent);
+        assert_eq!(handle.send(large()), Pushed::Rejected(large()));
+
+        let mut socket = accept(&listener).await;
+        let mut written = 0;
+        while written < WAITING {
+            written += usize::from(socket.next().await.unwrap().unwrap().is_text());
         }
     })
     .await;
 }
 
-const MESSAGES: usize = 1000;
+/// The peer reads at last, and has only so long to answer the ping: it must not stand behind all
+/// that waits.
+#[tokio::test]
+async fn a_ping_overtakes_what_waits() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let policy = heartbeat(Duration::from_secs(60)).build().unwrap();
+        let client = Client::builder(url).policy(policy).observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut socket = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        for _ in 0..WAITING {
+            assert_eq!(handle.send(large()), Pushed::Queued);
+        }
+        while seen.recv().await.unwrap() != Seen::Ping {}
+        let mut before = 0;
+        while !socket.next().await.unwrap().unwrap().is_ping() {
+            before += 1;
+        }
+        assert!(before < WAITING / 2, "{before} messages came first");
+    })
+    .await;
+}
+
+/// As long as it sends it is not dead, and still only so much waits.
+#[tokio::test]
+async fn a_peer_that_never_reads_but_sends() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(patient().build().unwrap());
+        let client = client.observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut deaf = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        fill(&handle).await;
+        let mut fired = 0;
+        while fired < 8 {
+            deaf.send(Message::text("a price")).await.unwrap();
+            data(&mut events).await;
+            while let Ok(seen) = seen.try_recv() {
+                fired += usize::from(seen == Seen::Timer);
+            }
+        }
+        assert_eq!(handle.send(large()), Pushed::Rejected(large()));
+        assert_eq!(handle.stats().silences, 0);
+    })
+    .await;
+}
+
+/// Arrives at once, and is more than the client's queue of events holds.
+async fn burst(socket: &mut WebSocketStream<TcpStream>) {
+    for number in 0..SMALL_MESSAGES {
+        socket.feed(Message::text(number.to_string())).await.unwrap();
+    }
+    socket.flush().await.unwrap();
+}
+
+/// Sends until nothing more is accepted, though the client had time to write.
+async fn fill(handle: &Handle<u32>) {
+    while !matches!(handle.send(large()), Pushed::Rejected(_)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn large() -> Message {
+    Message::text("x".repeat(64 << 10))
+}
+
+/// Soon finds a peer dead that does not answer.
+fn impatient() -> PolicyBuilder {
+    heartbeat(Duration::from_millis(200))
+}
+
+/// Waits long enough for a peer on a busy machine.
+fn patient() -> PolicyBuilder {
+    heartbeat(Duration::from_secs(2))
+}
+
+fn heartbeat(dead_after: Duration) -> PolicyBuilder {
+    quick().heartbeat(Some(Heartbeat::new(Duration::from_millis(200), dead_after)))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Seen {
+    Timer,
+    Ping,
+    Silence,
+}
+
+fn watch(
+    seen: tokio::sync::mpsc::UnboundedSender<Seen>,
+) -> impl FnMut(redial::Instant, Observed<'_>) {
+    move |_, observed| {
+        let what = match observed {
+            Observed::Event(&Event::TimerFired) => Seen::Timer,
+            Observed::Action(&Action::Ping { .. }) => Seen::Ping,
+            Observed::Action(&Action::Close { why: Why::Silent, .. }) => Seen::Silence,
+            Observed::Event(_) | Observed::Action(_) => return,
+        };
+        let _ = seen.send(what);
+    }
+}
+
+/// Each firing is a silence that the connection survived.
+async fn timers(seen: &mut UnboundedReceiver<Seen>, count: usize) {
+    let mut fired = 0;
+    while fired < count {
+        fired += usize::from(seen.recv().await.unwrap() == Seen::Timer);
+    }
+}
+
+const LARGE_MESSAGES: usize = 200;
+const SMALL_MESSAGES: usize = 100;
+/// What waits at most.
+const WAITING: usize = 1000;
