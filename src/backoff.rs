@@ -2,7 +2,7 @@
 
 use crate::policy::{Policy, Retry};
 use crate::seed::Jitter;
-use crate::time::{Millis, Nanos};
+use crate::time::{MaybeMillis, Millis, Nanos};
 use crate::verdict::Verdict;
 
 /// What a link remembers of its failures. Only a settled connection or `Start` forgets it (P8).
@@ -25,7 +25,7 @@ pub(crate) struct Failures {
     /// The window over which the server told its clients to return.
     told_spread: Option<Nanos>,
     /// The window over which the last ready connection's server wants its clients to return.
-    negotiated: Option<Millis>,
+    negotiated: MaybeMillis,
     /// Whether the first delay of the spread in force was drawn.
     spread_begun: bool,
 }
@@ -60,7 +60,7 @@ impl Failures {
             soon_spent: false,
             rejections: 0,
             told_spread: None,
-            negotiated: None,
+            negotiated: MaybeMillis::NONE,
             spread_begun: false,
         }
     }
@@ -107,7 +107,7 @@ impl Failures {
     }
 
     /// A connection that was ready is lost: what it negotiated holds for the return, be it nothing.
-    pub(crate) const fn negotiated(&mut self, spread: Option<Millis>) {
+    pub(crate) const fn negotiated(&mut self, spread: MaybeMillis) {
         self.negotiated = spread;
     }
 
@@ -166,7 +166,7 @@ impl Failures {
 
     /// What the last ready connection negotiated, clamped, zero being none; else the policy's.
     fn agreed_spread(&self, policy: &Policy) -> Option<Nanos> {
-        match self.negotiated {
+        match self.negotiated.get() {
             None => policy.retry.spread,
             Some(Millis::ZERO) => None,
             Some(spread) => {

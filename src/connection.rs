@@ -3,41 +3,39 @@
 use crate::action::Session;
 use crate::id::{ConnId, Endpoint};
 use crate::liveness::Liveness;
-use crate::policy::Policy;
+use crate::policy::{Heartbeat, Policy};
+use crate::seed::Jitter;
 use crate::subscriptions::Counts;
-use crate::time::{Instant, Millis, Nanos};
+use crate::time::{Instant, MaybeMillis, Nanos};
 
-/// A connection from its `Open` until it is lost or closed gracefully. Its deadlines lie in the
-/// stage that they belong to, so that leaving the stage drops them.
+/// A connection from its `Open` until it is lost or closed gracefully.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnId,
+    pub(crate) stage: Stage,
+    /// The deadline of the stage before ready, and since when the connection is ready: two meanings
+    /// in one place, for entering a stage gives up what the one before said.
+    at: Instant,
+    /// Of no meaning until the connection is open.
+    liveness: Liveness,
+    /// When another takes its place; never if nothing asks for that.
+    pub(crate) rotate_at: Instant,
+    /// Over what window the server's clients should return should it fall.
+    pub(crate) spread: MaybeMillis,
     pub(crate) endpoint: Endpoint,
     /// What session it asked for, and once ready what it has.
     pub(crate) session: Session,
     /// The server keeps its session.
     pub(crate) resumable: bool,
-    /// Over what window the server's clients should return should it fall.
-    pub(crate) spread: Option<Millis>,
-    pub(crate) stage: Stage,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Stage {
-    Opening {
-        deadline: Instant,
-    },
-    Greeting {
-        deadline: Instant,
-        liveness: Liveness,
-    },
-    Ready {
-        since: Instant,
-        service: Service,
-        liveness: Liveness,
-        /// When another takes its place; never if nothing asks for that.
-        rotate_at: Instant,
-    },
+    /// Dialled.
+    Opening,
+    /// Open, the application handshake under way.
+    Greeting,
+    Ready(Service),
 }
 
 /// How far the subscriptions of a ready connection are.
@@ -67,45 +65,103 @@ impl Connection {
         session: Session,
         deadline: Instant,
     ) -> Self {
-        let stage = Stage::Opening { deadline };
-        Self { id, endpoint, session, resumable: false, spread: None, stage }
-    }
-
-    pub(crate) const fn is_open(&self) -> bool {
-        !matches!(self.stage, Stage::Opening { .. })
-    }
-
-    pub(crate) const fn is_ready(&self) -> bool {
-        matches!(self.stage, Stage::Ready { .. })
-    }
-
-    pub(crate) fn liveness(&mut self) -> Option<&mut Liveness> {
-        match &mut self.stage {
-            Stage::Opening { .. } => None,
-            Stage::Greeting { liveness, .. } | Stage::Ready { liveness, .. } => Some(liveness),
+        Self {
+            id,
+            stage: Stage::Opening,
+            at: deadline,
+            liveness: Liveness::NONE,
+            rotate_at: Instant::MAX,
+            spread: MaybeMillis::NONE,
+            endpoint,
+            session,
+            resumable: false,
         }
     }
 
+    /// It opened at `now`, and greets until `deadline` unless it is ready at once.
+    #[inline]
+    pub(crate) fn opened(
+        &mut self,
+        heartbeat: Option<&Heartbeat>,
+        now: Instant,
+        deadline: Instant,
+        jitter: &mut Jitter,
+    ) {
+        self.stage = Stage::Greeting;
+        self.at = deadline;
+        self.liveness.begin(heartbeat, now, jitter);
+    }
+
+    #[inline]
+    pub(crate) fn ready(&mut self, now: Instant, rotate_at: Instant) {
+        self.stage = Stage::Ready(Service::Restoring);
+        self.at = now;
+        self.rotate_at = rotate_at;
+    }
+
+    #[inline]
+    pub(crate) const fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Opening)
+    }
+
+    #[inline]
+    pub(crate) const fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready(_))
+    }
+
+    /// How far its subscriptions are, if it is ready.
+    #[inline]
+    pub(crate) const fn service(&self) -> Option<Service> {
+        match self.stage {
+            Stage::Ready(service) => Some(service),
+            Stage::Opening | Stage::Greeting => None,
+        }
+    }
+
+    /// Bytes arrived.
+    #[inline]
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if self.is_open() {
+            self.liveness.heard(now);
+        }
+    }
+
+    /// Whether a ping is out and no byte has come since.
+    #[inline]
+    pub(crate) fn is_probing(&self) -> bool {
+        self.liveness.is_probing()
+    }
+
+    #[inline]
+    pub(crate) fn liveness(&mut self) -> Option<&mut Liveness> {
+        if self.is_open() { Some(&mut self.liveness) } else { None }
+    }
+
+    /// Until when the stage may last; for ever once ready.
+    #[inline]
+    pub(crate) fn stage_deadline(&self) -> Instant {
+        if self.is_ready() { Instant::MAX } else { self.at }
+    }
+
+    #[inline]
     pub(crate) fn deadline(&self, policy: &Policy) -> Instant {
         let heartbeat = policy.heartbeat.as_ref();
-        match &self.stage {
-            Stage::Opening { deadline } => *deadline,
-            Stage::Greeting { deadline, liveness } => (*deadline).min(liveness.deadline(heartbeat)),
-            Stage::Ready { liveness, .. } => liveness.deadline(heartbeat),
+        match self.stage {
+            Stage::Opening => self.at,
+            Stage::Greeting => self.at.min(self.liveness.deadline(heartbeat)),
+            Stage::Ready(_) => self.liveness.deadline(heartbeat),
         }
     }
 
     /// Uptime that the peer has proven: from ready to its last byte, or to `now` where its own
     /// close has just arrived in time. Eight hours of suspend are no uptime.
     pub(crate) fn proven_uptime(&self, policy: &Policy, now: Instant, peer_closed: bool) -> Nanos {
-        match &self.stage {
-            Stage::Opening { .. } | Stage::Greeting { .. } => Nanos::ZERO,
-            Stage::Ready { since, liveness, .. } => {
-                let in_time =
-                    now.since(liveness.deadline(policy.heartbeat.as_ref())) <= policy.late_by;
-                let proof = if peer_closed && in_time { now } else { liveness.last_byte() };
-                proof.since(*since)
-            }
+        if !self.is_ready() {
+            return Nanos::ZERO;
         }
+        let due = self.liveness.deadline(policy.heartbeat.as_ref());
+        let in_time = now.since(due) <= policy.late_by;
+        let proof = if peer_closed && in_time { now } else { self.liveness.last_byte() };
+        proof.since(self.at)
     }
 }

@@ -108,7 +108,8 @@ impl Credentials {
         self.renewal_failures
     }
 
-    pub(crate) const fn renew_at(&mut self, at: Instant) {
-        self.renew_at = at;
+    /// Others are asked for again beside a ready connection, not before those at hand have run out.
+    pub(crate) fn renew_at(&mut self, at: Instant) {
+        self.renew_at = at.max(self.run_out);
     }
 }

@@ -24,7 +24,7 @@
 //! in the states) is compared with what is; the first difference is the next action. An attempt is
 //! charged, named and given its deadline when its `Open` is handed out, at that instant (P1).
 //!
-//! **Deadlines** lie in the variant of [`State`] or [`Stage`] that they
+//! **Deadlines** lie in the variant of [`State`], or in the stage of a connection, that they
 //! belong to, so that leaving it drops them. `wake_at` is a lower bound of the earliest: it is
 //! worked out anew when a state is entered or when it is reached; traffic that merely postpones a
 //! deadline leaves it alone.
@@ -46,14 +46,14 @@ use crate::endpoint::Endpoints;
 use crate::event::{By, Closure, Established, Event, Fact, Misuse};
 use crate::id::{ConnId, Endpoint, SubKey};
 use crate::limit::{Bucket, Limit};
-use crate::liveness::{Due, Liveness};
+use crate::liveness::Due;
 use crate::policy::{NetworkDown, Policy};
 use crate::seed::{Jitter, Seed};
 use crate::session::Sessions;
 use crate::stats::{Stats, count};
 use crate::status::{Cause, Continuity, Halted, Status};
 use crate::subscriptions::Counts;
-use crate::time::{Instant, Millis, Nanos};
+use crate::time::{Instant, MaybeMillis, Millis, Nanos};
 use crate::verdict::{Verdict, classify};
 use crate::wait::{Target, Terms, Turn, Wait};
 use rotation::Rotation;
@@ -296,20 +296,19 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The message path: bytes on the ready connection while nothing is due.
+    /// The message path: bytes on the ready connection while nothing is due and no ping is out,
+    /// whose answer would make the next ping due, which may be sooner than the end of patience.
     #[inline]
     pub(crate) fn received(&mut self, now: Instant, conn: ConnId) -> bool {
         let State::Up { current, .. } = &mut self.state else { return false };
-        match &mut current.stage {
-            Stage::Ready { liveness, .. }
-                if current.id == conn && self.now <= now && now < self.wake_at =>
-            {
-                self.now = now;
-                liveness.heard(now);
-                true
-            }
-            Stage::Ready { .. } | Stage::Opening { .. } | Stage::Greeting { .. } => false,
+        // An answer to a ping may make the next one due earlier than the link would wake.
+        let plain = current.id == conn && self.now <= now && now < self.wake_at;
+        if !plain || !current.is_ready() || current.is_probing() {
+            return false;
         }
+        self.now = now;
+        current.heard(now);
+        true
     }
 
     /// Refuses, without a trace, what a correct driver cannot do.
@@ -555,11 +554,14 @@ impl Lifecycle {
             return self.owe_stale_close(conn);
         };
         count(&mut cx.stats.opens);
-        let liveness = Liveness::new(cx.policy.heartbeat.as_ref(), cx.now, jitter);
+        let heartbeat = cx.policy.heartbeat.as_ref();
         match cx.policy.ready_within {
-            None => self.become_ready(cx, conn, liveness, Established::Fresh, false),
+            None => {
+                connection.opened(heartbeat, cx.now, Instant::MAX, jitter);
+                self.become_ready(cx, conn, Established::Fresh, false);
+            }
             Some(within) => {
-                connection.stage = Stage::Greeting { deadline: cx.now.after(within), liveness };
+                connection.opened(heartbeat, cx.now, cx.now.after(within), jitter);
                 self.progressed(cx, conn);
                 self.changed(cx.policy);
             }
@@ -589,13 +591,12 @@ impl Lifecycle {
             self.opened(cx, conn);
         }
         self.account(cx);
-        match connection(&mut self.state, conn).map(|it| &mut it.stage) {
-            Some(Stage::Greeting { liveness, .. }) => {
-                liveness.heard(cx.now);
-                let liveness = liveness.clone();
-                self.become_ready(cx, conn, liveness, established, resumable);
+        match connection(&mut self.state, conn) {
+            Some(connection) if connection.stage == Stage::Greeting => {
+                connection.heard(cx.now);
+                self.become_ready(cx, conn, established, resumable);
             }
-            Some(Stage::Opening { .. } | Stage::Ready { .. }) | None => {
+            Some(_) | None => {
                 if self.heard(cx, conn) {
                     cx.stats.stale();
                 }
@@ -607,7 +608,6 @@ impl Lifecycle {
         &mut self,
         cx: &mut Context<'_>,
         conn: ConnId,
-        liveness: Liveness,
         established: Established,
         resumable: bool,
     ) {
@@ -621,8 +621,7 @@ impl Lifecycle {
             Established::Fresh => Session::Fresh,
         };
         connection.resumable = resumable;
-        connection.stage =
-            Stage::Ready { since: cx.now, service: Service::Restoring, liveness, rotate_at };
+        connection.ready(cx.now, rotate_at);
         let (session, spread) = (connection.session, connection.spread);
         if asked == Session::Resume && session == Session::Fresh {
             self.sessions.charge(&cx.policy.sessions, cx.now);
@@ -637,7 +636,7 @@ impl Lifecycle {
     }
 
     /// The current connection is ready: says how it continues the one before (P14).
-    fn continue_with(&mut self, resumable: bool, session: Session, spread: Option<Millis>) {
+    fn continue_with(&mut self, resumable: bool, session: Session, spread: MaybeMillis) {
         self.cause = None;
         self.failures.negotiated(spread);
         self.sessions.established(resumable, session);
@@ -658,8 +657,10 @@ impl Lifecycle {
             cx.stats.stale();
             return false;
         }
-        if let Some(liveness) = connection(&mut self.state, conn).and_then(Connection::liveness) {
-            liveness.heard(cx.now);
+        if let Some(connection) = connection(&mut self.state, conn) {
+            connection.heard(cx.now);
+            let deadline = connection.deadline(cx.policy);
+            self.wake_by(deadline);
         }
         true
     }
@@ -677,7 +678,7 @@ impl Lifecycle {
         }
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn) else { return };
-        connection.spread = spread.or(connection.spread);
+        connection.spread = spread.map_or(connection.spread, MaybeMillis::some);
         let (ready, spread) = (connection.is_ready(), connection.spread);
         let terms = cx.policy.heartbeat.as_ref();
         if let (Some(every), Some(terms)) = (heartbeat, terms) {
@@ -725,7 +726,13 @@ impl Lifecycle {
                 let ended = Ended::of(current, cx, cause, verdict);
                 self.end(cx, ended);
             }
-            State::Up { .. } => self.side_closed(cx, conn, verdict),
+            State::Up { rotation, .. } => {
+                let beside = rotation.successor().is_some();
+                if let (Verdict::RetryWithin { from, .. }, true) = (verdict, beside) {
+                    self.raise_floor(cx, endpoint, from.nanos());
+                }
+                self.side_closed(cx, conn, verdict);
+            }
             State::Closing(closing) => {
                 let closing = *closing;
                 self.closed_gracefully(cx, closing);
@@ -798,7 +805,7 @@ impl Lifecycle {
             // Nothing else comes before the report.
             self.pending.0 = Pending::REPORT | Pending::TIMER;
         }
-        self.wake_at = self.wake_at.min(deadline);
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
         count(&mut cx.stats.attempts);
         Some((self.newest, endpoint, session))
     }
@@ -864,9 +871,12 @@ impl Lifecycle {
         (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
     }
 
-    /// Failed resumes poison a session; some ends say that the server keeps it no more.
+    /// Failed resumes poison a session; some ends say that the server keeps it no more. A rejection of
+    /// our credentials says nothing of sessions.
     fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
-        if ended.verdict == Verdict::FreshSession || ended.ends_session(cx.policy) {
+        let rejected = ended.verdict == Verdict::Reauthenticate;
+        let ends = !rejected && ended.ends_session(cx.policy);
+        if ended.verdict == Verdict::FreshSession || ends {
             self.sessions.forget();
         } else if ended.resumed && ended.settled {
             self.sessions.proven();
@@ -1051,7 +1061,7 @@ impl Lifecycle {
         }
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        let Stage::Ready { service, .. } = &mut current.stage else { return };
+        let Stage::Ready(service) = &mut current.stage else { return };
         *service = service.next(counts);
         match *service {
             Service::Restoring => {}
@@ -1089,8 +1099,8 @@ impl Lifecycle {
                 return;
             }
             State::Up { current, .. } => match current.stage {
-                Stage::Ready { service, .. } => return cx.stats.served(spent, service),
-                Stage::Opening { .. } | Stage::Greeting { .. } => cx.stats.wanted(spent),
+                Stage::Ready(service) => return cx.stats.served(spent, service),
+                Stage::Opening | Stage::Greeting => cx.stats.wanted(spent),
             },
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
@@ -1137,14 +1147,12 @@ fn is_settled(connection: &Connection, cx: &Context<'_>, peer_closed: bool) -> b
 
 /// Whether a deadline of the connection is due, and what that means.
 fn due_cause(connection: &mut Connection, cx: &mut Context<'_>) -> Option<(Cause, Why)> {
-    match &connection.stage {
-        Stage::Opening { deadline } => {
-            return (cx.now >= *deadline).then_some((Cause::OpenTimeout, Why::OpenTimeout));
-        }
-        Stage::Greeting { deadline, .. } if cx.now >= *deadline => {
-            return Some((Cause::ReadyTimeout, Why::ReadyTimeout));
-        }
-        Stage::Greeting { .. } | Stage::Ready { .. } => {}
+    if cx.now >= connection.stage_deadline() {
+        return Some(if connection.is_open() {
+            (Cause::ReadyTimeout, Why::ReadyTimeout)
+        } else {
+            (Cause::OpenTimeout, Why::OpenTimeout)
+        });
     }
     let heartbeat = cx.policy.heartbeat.as_ref();
     let liveness = connection.liveness()?;

@@ -2,32 +2,26 @@
 
 use crate::policy::{FirstPing, Heartbeat, Pings};
 use crate::seed::Jitter;
-use crate::time::{Instant, Millis, Nanos};
+use crate::time::{Instant, MaybeMillis, Millis, Nanos};
 
-/// One connection's proof of life. A byte costs two stores and no timer: what is due is worked out
-/// from `last_byte` when the timer fires.
+/// One connection's proof of life. A byte costs three stores and no timer: what is due is worked
+/// out from `last_byte` when the timer fires.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Liveness {
     /// When the peer was last heard; at first when the connection opened.
     last_byte: Instant,
     /// When the last ping was handed out; at first when the connection opened.
     last_ping: Instant,
+    /// When the peer is presumed dead; never while no ping is out that a byte must answer.
+    dead_at: Instant,
     /// How long until the next ping: the period, or the draw for the first.
     ping_after: Nanos,
-    /// `ping_after` of the policy, or what was negotiated in its place.
-    period: Nanos,
+    /// What was negotiated in place of the policy's `ping_after`.
+    agreed: MaybeMillis,
     /// A ping was handed out before.
     pinged: bool,
     /// A ping is to be handed out.
     owed: bool,
-    /// A ping is out and no byte has come since.
-    probe: Option<Probe>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Probe {
-    /// When the peer is presumed dead; never while a second chance waits for its ping.
-    dead_at: Instant,
     /// This silence has had its second chance.
     second_chance: bool,
 }
@@ -44,18 +38,29 @@ pub(crate) enum Due {
 }
 
 impl Liveness {
-    /// The liveness of a connection that opened at `now`.
-    pub(crate) fn new(heartbeat: Option<&Heartbeat>, now: Instant, jitter: &mut Jitter) -> Self {
-        let period = heartbeat.map_or(Nanos(u64::MAX), |heartbeat| heartbeat.ping_after);
-        let ping_after = heartbeat.map_or(period, |terms| first_ping(terms, period, jitter));
-        Self {
-            last_byte: now,
-            last_ping: now,
-            ping_after,
-            period,
-            pinged: false,
-            owed: false,
-            probe: None,
+    /// Of a connection that has not opened.
+    pub(crate) const NONE: Self = Self {
+        last_byte: Instant::ZERO,
+        last_ping: Instant::ZERO,
+        dead_at: Instant::MAX,
+        ping_after: Nanos::ZERO,
+        agreed: MaybeMillis::NONE,
+        pinged: false,
+        owed: false,
+        second_chance: false,
+    };
+
+    /// The connection opened at `now`.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        heartbeat: Option<&Heartbeat>,
+        now: Instant,
+        jitter: &mut Jitter,
+    ) {
+        (self.last_byte, self.last_ping) = (now, now);
+        if let Some(terms) = heartbeat {
+            self.ping_after = first_ping(terms, terms.ping_after, jitter);
         }
     }
 
@@ -68,18 +73,35 @@ impl Liveness {
         longest: Nanos,
         jitter: &mut Jitter,
     ) {
+        let clamped = every.min(longest.whole_millis()).max(Millis::new(1_000));
         let none = every == Millis::ZERO;
-        let clamped = every.nanos().min(longest).max(Nanos::from_millis(1_000));
-        self.period = if none { Nanos(u64::MAX) } else { clamped };
+        self.agreed = MaybeMillis::some(if none { Millis::ZERO } else { clamped });
+        let period = self.period(terms);
         let draws = !self.pinged && !none;
-        self.ping_after = if draws { first_ping(terms, clamped, jitter) } else { self.period };
+        self.ping_after = if draws { first_ping(terms, period, jitter) } else { period };
+    }
+
+    /// `ping_after` of the policy, or what was negotiated in its place: forever if that is none.
+    fn period(&self, terms: &Heartbeat) -> Nanos {
+        match self.agreed.get() {
+            None => terms.ping_after,
+            Some(Millis::ZERO) => Nanos(u64::MAX),
+            Some(agreed) => agreed.nanos(),
+        }
     }
 
     /// Bytes arrived. This is the message path.
     #[inline]
     pub(crate) fn heard(&mut self, now: Instant) {
         self.last_byte = now;
-        self.probe = None;
+        self.dead_at = Instant::MAX;
+        self.second_chance = false;
+    }
+
+    /// Whether a ping is out and no byte has come since.
+    #[inline]
+    pub(crate) fn is_probing(&self) -> bool {
+        self.dead_at != Instant::MAX
     }
 
     pub(crate) const fn last_byte(&self) -> Instant {
@@ -99,22 +121,18 @@ impl Liveness {
     pub(crate) fn pinged(&mut self, heartbeat: &Heartbeat, now: Instant) {
         self.owed = false;
         self.last_ping = now;
-        self.ping_after = self.period;
+        self.ping_after = self.period(heartbeat);
         self.pinged = true;
-        let dead_at = now.after(heartbeat.dead_after);
-        match &mut self.probe {
-            None => self.probe = Some(Probe { dead_at, second_chance: false }),
-            Some(probe) if probe.dead_at == Instant::MAX => probe.dead_at = dead_at,
-            // A further ping does not give a silent peer more time (P7).
-            Some(_) => {}
+        // A further ping does not give a silent peer more time (P7).
+        if self.dead_at == Instant::MAX {
+            self.dead_at = now.after(heartbeat.dead_after);
         }
     }
 
     /// The earliest instant at which [`Liveness::due`] has something to say.
     pub(crate) fn deadline(&self, heartbeat: Option<&Heartbeat>) -> Instant {
         let Some(heartbeat) = heartbeat else { return Instant::MAX };
-        let dead_at = self.probe.map_or(Instant::MAX, |probe| probe.dead_at);
-        dead_at.min(self.ping_at(heartbeat))
+        self.dead_at.min(self.ping_at(heartbeat))
     }
 
     fn ping_at(&self, heartbeat: &Heartbeat) -> Instant {
@@ -123,7 +141,7 @@ impl Liveness {
         }
         match heartbeat.pings {
             Pings::Always => self.last_ping.after(self.ping_after),
-            Pings::WhenSilent if self.probe.is_some() => Instant::MAX,
+            Pings::WhenSilent if self.dead_at != Instant::MAX => Instant::MAX,
             Pings::WhenSilent => self.last_byte.after(self.ping_after),
         }
     }
@@ -136,15 +154,13 @@ impl Liveness {
         now: Instant,
     ) -> Due {
         let Some(heartbeat) = heartbeat else { return Due::Alive };
-        if let Some(probe) = &mut self.probe {
-            if now >= probe.dead_at {
-                if probe.second_chance || now.since(probe.dead_at) <= late_by {
-                    return Due::Dead;
-                }
-                *probe = Probe { dead_at: Instant::MAX, second_chance: true };
-                self.owed = true;
-                return Due::Overslept;
+        if now >= self.dead_at {
+            if self.second_chance || now.since(self.dead_at) <= late_by {
+                return Due::Dead;
             }
+            self.dead_at = Instant::MAX;
+            (self.second_chance, self.owed) = (true, true);
+            return Due::Overslept;
         }
         if now >= self.ping_at(heartbeat) {
             self.owed = true;

@@ -133,6 +133,23 @@ impl From<Duration> for Millis {
     }
 }
 
+/// An `Option<Millis>` in the space of a [`Millis`]. The longest span is one millisecond shorter in
+/// it, which nobody misses: what a server asks for is clamped below that.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct MaybeMillis(u32);
+
+impl MaybeMillis {
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    pub(crate) const fn some(millis: Millis) -> Self {
+        Self(if millis.0 == u32::MAX { u32::MAX - 1 } else { millis.0 })
+    }
+
+    pub(crate) const fn get(self) -> Option<Millis> {
+        if self.0 == u32::MAX { None } else { Some(Millis(self.0)) }
+    }
+}
+
 /// A span in nanoseconds, half the size of [`Duration`] and cheap to compare.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -148,6 +165,11 @@ impl Nanos {
 
     pub(crate) const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// The whole milliseconds in it.
+    pub(crate) fn whole_millis(self) -> Millis {
+        Millis(u32::try_from(self.0 / 1_000_000).unwrap_or(u32::MAX))
     }
 
     pub(crate) const fn as_duration(self) -> Duration {

@@ -114,10 +114,10 @@ impl Wait {
     }
 
     /// The way is free (again): a ladder wait ends no later than one quick draw. What fell due
-    /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick.
-    /// An attempt that waits for credentials is under way: it is left alone.
+    /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick. An attempt
+    /// that waits for its credentials is under way and left alone (P13).
     pub(crate) fn hint(&mut self, blocked: bool, terms: &mut Terms<'_>) {
-        if matches!(self.turn, Turn::Refreshing { asked: true }) {
+        if self.turn == (Turn::Refreshing { asked: true }) {
             return;
         }
         if self.hint == Instant::ZERO {

@@ -34,6 +34,35 @@ pub struct Faults {
     pub answers_late: u8,
     /// A request is answered twice.
     pub answers_twice: u8,
+    /// At a dial of one of several endpoints: its health changes, to accepting, refusing, dropping or
+    /// asking for patience.
+    pub endpoint_turns: u8,
+    /// The credentials at hand are rejected, though they have not run out.
+    pub rejects: u8,
+    /// Credentials cannot be had.
+    pub token_fails: u8,
+    /// Credentials are refused for good.
+    pub token_forbidden: u8,
+    /// A request for credentials is never answered.
+    pub token_hangs: u8,
+    /// Credentials come after the link's patience with them has ended.
+    pub token_late: u8,
+    /// An answer about credentials comes twice, and one about older ones with it.
+    pub token_twice: u8,
+    /// Credentials are good for no longer than minutes; the server rejects them afterwards.
+    pub token_runs_out: u8,
+    /// A session cannot be resumed.
+    pub keeps_no_session: u8,
+    /// A resume is answered with a fresh session, or refused.
+    pub refuses_resume: u8,
+    /// Every resume of a session is accepted, and its connection then dropped.
+    pub poisons_session: u8,
+    /// The server says on a ready connection that it has lost the session.
+    pub loses_session: u8,
+    /// The server negotiates a heartbeat, a spread or both.
+    pub negotiates: u8,
+    /// The server asks an open connection to move.
+    pub sends_away: u8,
     /// The driver leaves all actions for later.
     pub drains_late: u8,
     /// The driver carries out some actions and leaves the others for later.
@@ -76,6 +105,20 @@ impl Faults {
             forgets_answer: 0,
             answers_late: 0,
             answers_twice: 0,
+            endpoint_turns: 0,
+            rejects: 0,
+            token_fails: 0,
+            token_forbidden: 0,
+            token_hangs: 0,
+            token_late: 0,
+            token_twice: 0,
+            token_runs_out: 0,
+            keeps_no_session: 0,
+            refuses_resume: 0,
+            poisons_session: 0,
+            loses_session: 0,
+            negotiates: 0,
+            sends_away: 0,
             drains_late: 0,
             drains_partly: 0,
             feeds_while_draining: 0,
@@ -108,6 +151,20 @@ impl Faults {
             forgets_answer: 3,
             answers_late: 3,
             answers_twice: 10,
+            endpoint_turns: 20,
+            rejects: 3,
+            token_fails: 10,
+            token_forbidden: 1,
+            token_hangs: 3,
+            token_late: 5,
+            token_twice: 10,
+            token_runs_out: 40,
+            keeps_no_session: 20,
+            refuses_resume: 15,
+            poisons_session: 10,
+            loses_session: 5,
+            negotiates: 20,
+            sends_away: 10,
             drains_late: 10,
             drains_partly: 10,
             feeds_while_draining: 20,

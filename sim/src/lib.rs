@@ -9,6 +9,7 @@ mod driver;
 mod faults;
 mod judge;
 mod net;
+mod summary;
 mod terms;
 mod watched;
 mod world;
@@ -18,10 +19,11 @@ pub use dice::Dice;
 pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
 pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
-pub use net::{Dial, Net};
-pub use terms::{Beat, Rate, Terms};
+pub use net::{Dial, Net, Refreshed};
+pub use summary::Summary;
+pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
 pub use watched::Watched;
-pub use world::{Builder, Failure, Peer, Summary, World};
+pub use world::{Builder, Failure, Peer, World};
 
 #[doc = include_str!("../../docs/simulate.md")]
 pub mod guide {

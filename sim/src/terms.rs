@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    Closure, Heartbeat, JitterKind, Limit, NetworkDown, Pings, Policy, Verdict, WhenDegraded,
+    By, Closure, Fact, Heartbeat, JitterKind, Limit, Millis, NetworkDown, OnResume, Pings, Policy,
+    Refresh, Rotation, Suspension, Verdict, WhenDegraded,
 };
 
 /// The figures of a policy. The judge computes every bound from these alone, never from the core's
@@ -33,7 +34,17 @@ pub struct Terms {
     pub late_by: Duration,
     pub server_delay_max: Duration,
     pub network_down: NetworkDown,
+    pub suspend: Option<Suspend>,
+    pub refresh: Refresh,
+    pub refresh_within: Duration,
     pub rejections: u32,
+    pub resume_failures: u32,
+    pub fresh_sessions: Vec<Rate>,
+    pub on_resume: OnResume,
+    pub endpoints: u8,
+    pub quarantine: (Duration, Duration),
+    pub prefer_first_after: Duration,
+    pub rotate: Option<Rotate>,
     pub window: u16,
     pub pace: Option<Rate>,
     pub ack_within: Duration,
@@ -58,6 +69,24 @@ pub struct Beat {
     pub ping_after: Duration,
     pub dead_after: Duration,
     pub pings: Pings,
+}
+
+/// The slower cadence of a long outage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, clippy::exhaustive_structs, reason = "three figures")]
+pub struct Suspend {
+    pub after: Duration,
+    pub shortest: Duration,
+    pub longest: Duration,
+}
+
+/// When connections are replaced, make before break.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, clippy::exhaustive_structs, reason = "three figures")]
+pub struct Rotate {
+    pub after: Duration,
+    pub jitter: Duration,
+    pub overlap: Duration,
 }
 
 impl Terms {
@@ -92,6 +121,35 @@ impl Terms {
         Delay::new(from.max(self.shortest).min(to), to)
     }
 
+    /// The spread that is agreed where the last ready connection negotiated this one, clamped.
+    pub(crate) fn agreed_spread(&self, negotiated: Option<Millis>) -> Option<Duration> {
+        let Some(told) = negotiated else { return self.spread };
+        let clamped = told.as_duration().min(self.server_delay_max).max(self.first_within);
+        (told != Millis::ZERO).then_some(clamped)
+    }
+
+    /// The heartbeat that holds where the server wants to hear one so `often`, clamped; zero is none.
+    pub(crate) fn agreed_beat(&self, beat: Beat, often: Millis) -> Beat {
+        let clamped = often.as_duration().min(self.server_delay_max).max(Duration::from_secs(1));
+        let none = often == Millis::ZERO;
+        Beat { ping_after: if none { Duration::MAX } else { clamped }, ..beat }
+    }
+
+    /// Whether the peer that closes so keeps no session: 1000 and 1001 say it, unless a rule reads
+    /// them otherwise, and a rejection of credentials says nothing of sessions.
+    pub(crate) fn ends_session(&self, closure: &Closure) -> bool {
+        let polite = [1000, 1001].map(Fact::Code).contains(&closure.fact);
+        // A rule tells itself by a verdict that the table does not give; one that says what the table
+        // says cannot be seen from here.
+        let mut bare = *closure;
+        bare.verdict = None;
+        let unruled = self.policy.rules().is_empty() || self.verdict(&bare) == Verdict::Retry;
+        closure.by == By::Peer
+            && polite
+            && unruled
+            && self.verdict(closure) != Verdict::Reauthenticate
+    }
+
     /// What `closure` means.
     pub(crate) fn verdict(&self, closure: &Closure) -> Verdict {
         self.policy.classify(*closure)
@@ -122,7 +180,17 @@ impl From<&Policy> for Terms {
             late_by: policy.late_by(),
             server_delay_max: policy.server_delay_max(),
             network_down: policy.network_down(),
+            suspend: policy.suspend().map(Suspend::from),
+            refresh: policy.refresh(),
+            refresh_within: policy.refresh_within(),
             rejections: policy.rejections(),
+            resume_failures: policy.resume_failures(),
+            fresh_sessions: policy.fresh_sessions().map(Rate::from).collect(),
+            on_resume: policy.on_resume(),
+            endpoints: policy.endpoints(),
+            quarantine: policy.quarantine(),
+            prefer_first_after: policy.prefer_first_after(),
+            rotate: policy.rotate().map(Rotate::from),
             window: policy.window(),
             pace: policy.pace().map(Rate::from),
             ack_within: policy.ack_within(),
@@ -156,6 +224,20 @@ impl From<Heartbeat> for Beat {
             dead_after: heartbeat.dead_after(),
             pings: heartbeat.sends(),
         }
+    }
+}
+
+impl From<Suspension> for Suspend {
+    fn from(suspension: Suspension) -> Self {
+        let (shortest, longest) = suspension.delays();
+        Self { after: suspension.after(), shortest, longest }
+    }
+}
+
+impl From<Rotation> for Rotate {
+    fn from(rotation: Rotation) -> Self {
+        let (after, jitter) = (rotation.after(), rotation.jitter());
+        Self { after, jitter, overlap: rotation.overlap() }
     }
 }
 
@@ -198,10 +280,17 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
+    pub(crate) const NEW: Self = Self { full_at: 0 };
+
     /// The first nanosecond at which one more may go through.
     pub(crate) const fn free_at(self, rate: Rate) -> u64 {
         let tolerance = rate.interval.as_nanos() * (rate.burst as u128 - 1);
         self.full_at.saturating_sub(tolerance) as u64
+    }
+
+    /// The first nanosecond at which one may go through and another one after it.
+    pub(crate) fn free_for_two_at(self, rate: Rate) -> u64 {
+        Self { full_at: self.full_at + rate.interval.as_nanos() }.free_at(rate)
     }
 
     pub(crate) fn count(&mut self, rate: Rate, now: u64) {

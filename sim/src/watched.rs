@@ -7,6 +7,7 @@ use redial::{
 };
 
 use crate::judge::{Broken, Judge, View};
+use crate::summary::Summary;
 use crate::terms::Terms;
 
 /// A link whose every call the judge sees. It has the link's own inputs, outputs and getters, so a
@@ -16,10 +17,8 @@ pub struct Watched {
     link: Link<Vec<Slot>>,
     judge: Judge,
     broken: Option<Broken>,
-    last_phase: redial::Phase,
-    lives: u64,
-    degraded: u64,
-    halts: u64,
+    last: Status,
+    seen: Summary,
 }
 
 impl Watched {
@@ -30,8 +29,7 @@ impl Watched {
         let link = Link::with_storage(policy, seed, storage);
         let view = View::of(&link);
         let judge = Judge::new(terms, view, keys);
-        let last_phase = view.status.phase;
-        Self { link, judge, broken: None, last_phase, lives: 0, degraded: 0, halts: 0 }
+        Self { link, judge, broken: None, last: view.status, seen: Summary::default() }
     }
 
     /// As `Link::handle`.
@@ -51,6 +49,9 @@ impl Watched {
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         let action = self.link.poll_action(now);
         let view = self.view();
+        if let Some(action) = &action {
+            self.seen.notice_action(action);
+        }
         let found = match &action {
             Some(action) => self.judge.action(now, action, view),
             None => self.judge.drained(now, view),
@@ -95,10 +96,10 @@ impl Watched {
         self.broken.as_ref()
     }
 
-    /// How often the link entered `Live`, `Degraded` and `Halted`.
+    /// What the link went through so far.
     #[must_use]
-    pub const fn entered(&self) -> [u64; 3] {
-        [self.lives, self.degraded, self.halts]
+    pub fn summary(&self) -> Summary {
+        Summary { stats: self.stats(), ..self.seen }
     }
 
     /// The peer's own word on what it holds, for the judge to compare.
@@ -109,13 +110,9 @@ impl Watched {
 
     fn view(&mut self) -> View {
         let view = View::of(&self.link);
-        let phase = view.status.phase;
-        if phase != self.last_phase {
-            self.last_phase = phase;
-            self.lives += u64::from(phase == redial::Phase::Live);
-            self.degraded += u64::from(phase == redial::Phase::Degraded);
-            self.halts += u64::from(phase == redial::Phase::Halted);
-        }
+        let status = view.status;
+        let before = core::mem::replace(&mut self.last, status);
+        self.seen.notice(&before, &status);
         view
     }
 

@@ -1,17 +1,20 @@
 //! The world: a clock, a network, a driver, an application that changes its mind, and a link in the
 //! middle, one step at a time.
 
-use core::fmt;
 use core::time::Duration;
 
-use redial::{Closure, ConnId, Event, Instant, Phase, Policy, Refusal, Seed, Status, SubKey};
+use redial::{
+    Closure, ConnId, Endpoint, Event, Instant, OnResume, Phase, Policy, Refusal, Seed, Status,
+    SubKey,
+};
 
 use crate::clock::FakeClock;
 use crate::dice::Dice;
 use crate::driver::{Desk, Driver, Prompt, Sloppy};
 use crate::faults::Faults;
 use crate::judge::{Broken, Promise};
-use crate::net::{Dial, Net, Timing};
+use crate::net::{Dial, Net, Refreshed, Timing};
+use crate::summary::Summary;
 use crate::terms::Terms;
 use crate::watched::Watched;
 
@@ -58,39 +61,6 @@ pub struct Failure {
     pub broken: Broken,
 }
 
-/// What a run went through: a world in which nothing happened proves nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Steps taken.
-    pub steps: u64,
-    /// The link's own counters.
-    pub stats: redial::Stats,
-    /// How often the link entered `Live`.
-    pub lives: u64,
-    /// How often the link entered `Degraded`.
-    pub degraded: u64,
-    /// How often the link entered `Halted`.
-    pub halts: u64,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, stats, lives, degraded, halts } = self;
-        write!(
-            f,
-            "{steps} steps, {} attempts, {} opens, {} readies, {lives} live, {degraded} degraded, \
-             {halts} halts, {} silences, {} requests, {} stale",
-            stats.attempts,
-            stats.opens,
-            stats.readies,
-            stats.silences,
-            stats.requests,
-            stats.stale_events
-        )
-    }
-}
-
 impl World {
     /// Begins a world around a link with this policy. Without further words: seed 0, 8 keys, no
     /// faults.
@@ -135,7 +105,10 @@ impl<D> Builder<D> {
         let timing = Timing {
             open_within: terms.open_within,
             ack_within: terms.ack_within,
+            refresh_within: terms.refresh_within,
             has_ready: terms.ready_within.is_some(),
+            keeps_subscriptions: terms.on_resume == OnResume::Kept,
+            endpoints: terms.endpoints,
         };
         let mut dice = Dice::new(seed);
         let net = Net::new(dice.below(u64::MAX), faults, timing);
@@ -219,7 +192,7 @@ impl<D: Driver> World<D> {
     /// The promise that was broken, P5 where the link never gets there.
     pub fn calm(&mut self) -> Result<Summary, Failure> {
         self.faults = Faults::none();
-        self.net.faults = Faults::none();
+        self.net.calm();
         self.driver.calm();
         for event in [Event::Resume, Event::NetworkUp, Event::Start] {
             self.tell(event)?;
@@ -298,7 +271,7 @@ impl<D: Driver> World<D> {
         Peer { world: self }
     }
 
-    /// The connection that the link holds.
+    /// The connection that the link is on.
     #[must_use]
     pub fn connection(&self) -> Option<ConnId> {
         self.link.judge().held()
@@ -331,8 +304,7 @@ impl<D: Driver> World<D> {
     /// What the world went through so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let [lives, degraded, halts] = self.link.entered();
-        Summary { steps: self.steps, stats: self.link.stats(), lives, degraded, halts }
+        Summary { steps: self.steps, ..self.link.summary() }
     }
 
     fn next_at(&mut self) -> Option<Instant> {
@@ -366,7 +338,7 @@ impl<D: Driver> World<D> {
         if !self.dice.chance(self.faults.meddles) {
             return if self.dice.chance(70) { Event::Start } else { Event::Subscribe { key } };
         }
-        match self.dice.below(16) {
+        match self.dice.below(18) {
             0 => Event::Stop,
             1 => Event::Pause,
             2..=4 => Event::Resume,
@@ -376,16 +348,18 @@ impl<D: Driver> World<D> {
             10..=12 => Event::Unsubscribe { key },
             13 => Event::Resync { key },
             14 => Event::TimerFired,
+            15 | 16 => Event::Rotate,
             _ => Event::Subscribe { key },
         }
     }
 
     /// After a step: what the peer says, and what the judge found.
     fn verdict(&mut self) -> Result<(), Failure> {
-        if let Some(conn) = self.connection()
-            && let Some(held) = self.net.held(conn)
-        {
-            self.link.peer_holds(conn, held);
+        let judge = self.link.judge();
+        for conn in [judge.held(), judge.successor()].into_iter().flatten() {
+            if let Some(held) = self.net.held(conn) {
+                self.link.peer_holds(conn, held);
+            }
         }
         match self.link.broken() {
             None => Ok(()),
@@ -396,7 +370,7 @@ impl<D: Driver> World<D> {
     }
 
     fn fail<T>(&self, promise: Promise, what: String) -> Result<T, Failure> {
-        let log = self.link.judge().log().map(str::to_owned).collect();
+        let log = self.link.judge().log().collect();
         let broken = Broken { promise, at: self.clock.now(), what, log };
         Err(Failure { seed: self.seed, step: self.steps, broken })
     }
@@ -412,6 +386,21 @@ impl<D: Driver> Peer<'_, D> {
     /// From now on every dial goes so.
     pub fn answers_dials(&mut self, dial: Dial) {
         self.world.net.script_dials(Some(dial));
+    }
+
+    /// From now on every dial of `endpoint` goes so, whatever the others do; `None` ends that.
+    pub fn answers_dials_at(&mut self, endpoint: u8, dial: Option<Dial>) {
+        self.world.net.script_dials_at(Endpoint::new(endpoint), dial);
+    }
+
+    /// From now on it keeps sessions and lets them be resumed, or does not; at first it does not.
+    pub fn keeps_sessions(&mut self, keeps: bool) {
+        self.world.net.script_sessions(keeps);
+    }
+
+    /// From now on every request for credentials goes so; at first they come, and do not run out.
+    pub fn answers_refreshes(&mut self, refreshed: Refreshed) {
+        self.world.net.script_refreshes(Some(refreshed));
     }
 
     /// From now on it forgets every request, or no more.

@@ -145,11 +145,11 @@ impl Lifecycle {
         self.pending.0 = if may_follow { others | Pending::SPEECH } else { others };
     }
 
-    /// The subscriptions have a deadline at `speech_at`.
+    /// Something has a deadline at `at`, too.
     #[inline]
-    pub(crate) fn wake_by(&mut self, speech_at: Instant) {
-        if speech_at < self.wake_at {
-            self.wake_at = speech_at;
+    pub(crate) fn wake_by(&mut self, at: Instant) {
+        if at < self.wake_at {
+            self.wake_at = at;
             self.pending.0 |= Pending::TIMER;
         }
     }

@@ -17,7 +17,7 @@
 use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
 use crate::action::Why;
 use crate::backoff::{draw, side_draw};
-use crate::connection::{Connection, Service, Stage};
+use crate::connection::{Connection, Service};
 use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
 use crate::seed::Jitter;
@@ -144,16 +144,15 @@ impl Lifecycle {
 
     fn rotate_by(&mut self, cx: &Context<'_>, at: Instant) {
         let State::Up { current, rotation } = &mut self.state else { return };
-        let Stage::Ready { rotate_at, .. } = &mut current.stage else { return };
-        if rotation.successor().is_none() {
-            *rotate_at = at.min(*rotate_at);
+        if current.is_ready() && rotation.successor().is_none() {
+            current.rotate_at = at.min(current.rotate_at);
             self.changed(cx.policy);
         }
     }
 
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
-        let Stage::Ready { rotate_at, service, .. } = current.stage else { return Instant::MAX };
+        let Some(service) = current.service() else { return Instant::MAX };
         let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
         if !free || rotation.barred || service == Service::Restoring || self.is_blocked() {
             return Instant::MAX;
@@ -165,7 +164,7 @@ impl Lifecycle {
         } else {
             Instant::MAX
         };
-        rotate_at.min(return_at).max(rotation.not_before)
+        current.rotate_at.min(return_at).max(rotation.not_before)
     }
 
     /// The earliest deadline of what lies beside a ready current connection.
@@ -295,7 +294,7 @@ impl Lifecycle {
         let Some(successor) = self.take_successor() else { return };
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        let Stage::Ready { service, .. } = current.stage else { return };
+        let stage = current.stage;
         if super::is_settled(current, cx, false) {
             count(&mut cx.stats.settled);
             self.failures.forget();
@@ -307,9 +306,7 @@ impl Lifecycle {
         let spread = successor.spread;
         self.sessions.established(successor.resumable, successor.session);
         *current = successor;
-        if let Stage::Ready { service: taken_over, .. } = &mut current.stage {
-            *taken_over = service;
-        }
+        current.stage = stage;
         let rotation = Rotation { side, ..Rotation::NONE };
         self.continuity = Continuity::Overlapped;
         self.failures.negotiated(spread);

@@ -26,12 +26,12 @@ impl Lifecycle {
             State::Idle => Phase::Idle,
             State::Waiting(wait) if self.is_refreshing(wait) => Phase::Refreshing,
             State::Waiting(_) => Phase::Waiting,
-            State::Up { current, .. } => match &current.stage {
-                Stage::Opening { .. } => Phase::Opening,
-                Stage::Greeting { .. } => Phase::Greeting,
-                Stage::Ready { service: Service::Restoring, .. } => Phase::Restoring,
-                Stage::Ready { service: Service::Live, .. } => Phase::Live,
-                Stage::Ready { service: Service::Degraded, .. } => Phase::Degraded,
+            State::Up { current, .. } => match current.stage {
+                Stage::Opening => Phase::Opening,
+                Stage::Greeting => Phase::Greeting,
+                Stage::Ready(Service::Restoring) => Phase::Restoring,
+                Stage::Ready(Service::Live) => Phase::Live,
+                Stage::Ready(Service::Degraded) => Phase::Degraded,
             },
             State::Closing(_) => Phase::Closing,
             State::Halted(_) => Phase::Halted,
@@ -116,10 +116,7 @@ impl Lifecycle {
     /// How far the current connection's subscriptions are, if it is ready.
     pub(super) const fn service(&self) -> Option<Service> {
         let State::Up { current, .. } = &self.state else { return None };
-        match &current.stage {
-            Stage::Ready { service, .. } => Some(*service),
-            Stage::Opening { .. } | Stage::Greeting { .. } => None,
-        }
+        current.service()
     }
 
     /// Whether `conn` is the one that the link is on, rather than what lies beside it.

@@ -6,8 +6,8 @@
 use core::time::Duration;
 
 use redial::{
-    FirstPing, Heartbeat, JitterKind, Limit, NetworkDown, Pings, Policy, PolicyBuilder, Rule,
-    Verdict, WhenDegraded,
+    FirstPing, Heartbeat, JitterKind, Limit, NetworkDown, OnResume, Pings, Policy, PolicyBuilder,
+    Refresh, Rotation, Rule, Suspension, Verdict, WhenDegraded,
 };
 use redial_sim::{Faults, Looping, Prompt, Summary, World};
 
@@ -39,18 +39,7 @@ fn worlds(policy: PolicyBuilder, faults: Faults) -> Summary {
         let mut world = World::builder(policy).seed(seed).faults(faults).build();
         world.run(STEPS).unwrap_or_else(|failure| panic!("{failure}"));
         let one = world.calm().unwrap_or_else(|failure| panic!("{failure}"));
-        sum.steps += one.steps;
-        sum.lives += one.lives;
-        sum.degraded += one.degraded;
-        sum.halts += one.halts;
-        sum.stats.attempts += one.stats.attempts;
-        sum.stats.opens += one.stats.opens;
-        sum.stats.readies += one.stats.readies;
-        sum.stats.settled += one.stats.settled;
-        sum.stats.silences += one.stats.silences;
-        sum.stats.requests += one.stats.requests;
-        sum.stats.stale_events += one.stats.stale_events;
-        sum.stats.late_wakeups += one.stats.late_wakeups;
+        sum += one;
     }
     println!("{sum}");
     assert!(sum.lives > 0, "no world ever got live: {sum}");
@@ -182,6 +171,106 @@ fn rules() {
     worlds(policy, Faults::all());
 }
 
+/// Credentials are fetched before every attempt.
+const fn with_credentials(policy: PolicyBuilder) -> PolicyBuilder {
+    policy.refresh(Refresh::EveryAttempt).refresh_within(secs(3)).rejections(4)
+}
+
+/// The server keeps sessions, and bounds fresh ones twice.
+const fn with_sessions(policy: PolicyBuilder) -> PolicyBuilder {
+    policy
+        .ready_within(Some(secs(5)))
+        .resume_failures(2)
+        .fresh_sessions(&[Limit::new(1, secs(5)), Limit::new(20, secs(300))])
+}
+
+const fn with_endpoints(policy: PolicyBuilder) -> PolicyBuilder {
+    policy.endpoints(3).quarantine(secs(2), secs(60)).prefer_first_after(secs(20))
+}
+
+const fn with_suspend(policy: PolicyBuilder) -> PolicyBuilder {
+    policy.suspend(Some(Suspension::new(secs(40), secs(30), secs(90))))
+}
+
+const fn with_rotation(policy: PolicyBuilder) -> PolicyBuilder {
+    policy.rotate(Some(Rotation::new(secs(40), secs(20), secs(8)))).attempts(Limit::new(5, secs(6)))
+}
+
+/// The whole contract at once.
+const fn with_all(policy: PolicyBuilder) -> PolicyBuilder {
+    with_rotation(with_suspend(with_endpoints(with_sessions(with_credentials(policy)))))
+}
+
+/// Everything goes wrong, and connections live long enough to be replaced.
+const LASTING: Faults =
+    Faults { falls: 12, goes_silent: 5, clock_jumps: 0, dial_fails: 10, ..Faults::all() };
+
+#[test]
+fn credentials_before_every_attempt() {
+    let sum = worlds(with_credentials(Policy::builder()), Faults::all());
+    assert!(sum.refreshes > 0, "{sum}");
+}
+
+#[test]
+fn credentials_after_a_rejection() {
+    let policy = with_credentials(Policy::builder()).refresh(Refresh::OnRejection);
+    let sum = worlds(policy, Faults { rejects: 15, ..LASTING });
+    assert!(sum.refreshes > 0, "{sum}");
+}
+
+#[test]
+fn credentials_that_are_never_fetched() {
+    let sum = worlds(Policy::builder().rejections(2), Faults { rejects: 30, ..Faults::all() });
+    assert!(sum.refreshes == 0 && sum.halts > 0, "{sum}");
+}
+
+#[test]
+fn sessions() {
+    let sum = worlds(with_sessions(Policy::builder()), Faults::all());
+    assert!(sum.resumed > 0 && sum.lost > 0, "{sum}");
+}
+
+#[test]
+fn sessions_that_keep_the_subscriptions() {
+    let policy = with_sessions(Policy::builder()).on_resume(OnResume::Kept);
+    let sum = worlds(policy, Faults { meddles: 40, ..Faults::all() });
+    assert!(sum.resumed > 0 && sum.lost > 0, "{sum}");
+}
+
+#[test]
+fn three_endpoints() {
+    let sum = worlds(with_endpoints(Policy::builder()), Faults::all());
+    assert!(sum.failovers > 0, "{sum}");
+}
+
+#[test]
+fn a_suspend_phase() {
+    let sum = worlds(with_suspend(Policy::builder()), Faults { dial_fails: 70, ..Faults::all() });
+    assert!(sum.suspended > 0, "{sum}");
+}
+
+#[test]
+fn rotation() {
+    let sum = worlds(with_rotation(Policy::builder()), LASTING);
+    assert!(sum.stats.rotations > 0 && sum.stats.rotations_failed > 0, "{sum}");
+    assert!(sum.promoted > 0, "{sum}");
+}
+
+#[test]
+fn rotation_with_slow_subscriptions() {
+    let policy = with_rotation(Policy::builder()).window(2).pace(Some(Limit::new(2, millis(600))));
+    let faults = Faults { refuses_for_now: 15, forgets: 10, meddles: 40, ..LASTING };
+    let sum = worlds(policy, faults);
+    assert!(sum.stats.rotations > 0 && sum.stats.rotations_failed > 0, "{sum}");
+}
+
+#[test]
+fn everything_at_once() {
+    let sum = worlds(with_all(Policy::builder()), LASTING);
+    assert!(sum.stats.rotations > 0 && sum.resumed > 0 && sum.failovers > 0, "{sum}");
+    worlds(with_all(Policy::builder()).on_resume(OnResume::Kept), Faults::all());
+}
+
 #[test]
 fn other_drivers() {
     for seed in seeds(10) {
@@ -197,7 +286,7 @@ fn the_same_seed_makes_the_same_world() {
     let run = |seed| {
         let mut world = World::builder(Policy::new()).seed(seed).faults(Faults::all()).build();
         let summary = world.run(STEPS).unwrap_or_else(|failure| panic!("{failure}"));
-        let log: Vec<String> = world.link().judge().log().map(str::to_owned).collect();
+        let log: Vec<String> = world.link().judge().log().collect();
         (summary, log)
     };
     assert_eq!(run(7), run(7));

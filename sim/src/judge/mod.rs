@@ -3,16 +3,31 @@
 //! It sees what goes in (events, with their instants and answers), what comes out (actions, with the
 //! instants given to the poll) and what the public getters say, and nothing else. From these and the
 //! policy's figures it follows each promise on its own terms, and names the one that is broken.
+//!
+//! After an event it works out what must have happened: first what the event itself ended
+//! ([`input`]), then what deadlines may have ended ([`ends`]). Where both ways are right by the log,
+//! the link's own counters decide which was taken, and the judge holds it to that. Actions are
+//! judged as they come ([`output`]), a drained link as a whole ([`drained`]).
 
 mod attempt;
+mod connection;
+mod credentials;
+mod drained;
+mod endpoints;
+mod ends;
+mod input;
 mod keys;
-mod link;
+mod log;
+mod output;
 mod report;
+mod rotation;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use redial::{Action, ConnId, Counts, Event, Instant, Link, Misuse, Slot, Status, SubKey};
 
@@ -20,8 +35,14 @@ pub use report::{Broken, Promise};
 
 use crate::terms::Terms;
 use attempt::Attempts;
+use connection::{Connection, Role};
+use credentials::Credentials;
+use endpoints::Endpoints;
+use input::Wish;
 use keys::Keys;
-use link::{Connection, Wish};
+use log::{Entry, Log};
+use rotation::Rotations;
+use sessions::Sessions;
 
 /// What the public getters say of a link at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,13 +54,27 @@ pub struct View {
     pub status: Status,
     /// `Link::counts`.
     pub counts: Counts,
+    /// `Stats::settled`.
+    pub settled: u64,
+    /// `Stats::rotations`.
+    pub rotations: u64,
+    /// `Stats::rotations_failed`.
+    pub rotations_failed: u64,
 }
 
 impl View {
     /// What `link` says of itself.
     #[must_use]
     pub fn of<S: AsRef<[Slot]> + AsMut<[Slot]>>(link: &Link<S>) -> Self {
-        Self { deadline: link.deadline(), status: link.status(), counts: link.counts() }
+        let stats = link.stats();
+        Self {
+            deadline: link.deadline(),
+            status: link.status(),
+            counts: link.counts(),
+            settled: stats.settled,
+            rotations: stats.rotations,
+            rotations_failed: stats.rotations_failed,
+        }
     }
 }
 
@@ -50,7 +85,7 @@ impl View {
 /// model of the peer, [`Judge::peer_holds`] after a drain tells what the peer really holds.
 #[derive(Clone, Debug)]
 pub struct Judge {
-    terms: Terms,
+    terms: Arc<Terms>,
     capacity: u32,
     /// The latest instant seen: one that runs backwards counts as this.
     now: Instant,
@@ -59,11 +94,10 @@ pub struct Judge {
     view: View,
     /// Since the last event everything was polled.
     drained: bool,
-    /// Since the last event all polls came at the event's own instant.
-    prompt: bool,
     wish: Wish,
     newest: u64,
-    connection: Option<Connection>,
+    /// All that the link holds or the driver still has.
+    connections: Vec<Connection>,
     /// Stale `Opened`s that a `Close` is owed for.
     owed: BTreeSet<ConnId>,
     /// Since a drain only stale events came: nothing may come out but a `Close` for one of them.
@@ -72,8 +106,12 @@ pub struct Judge {
     /// The last report; before the first, what the link says of itself when it is made.
     reported: Status,
     attempts: Attempts,
+    endpoints: Endpoints,
+    credentials: Credentials,
+    sessions: Sessions,
+    rotations: Rotations,
     keys: Keys,
-    log: VecDeque<String>,
+    log: Log,
 }
 
 /// What a check finds.
@@ -94,23 +132,26 @@ impl Judge {
     #[must_use]
     pub fn new(terms: Terms, view: View, capacity: u32) -> Self {
         Self {
-            terms,
+            endpoints: Endpoints::new(&terms),
+            sessions: Sessions::new(&terms),
+            terms: Arc::new(terms),
             capacity,
             now: Instant::ZERO,
             handled_at: Instant::ZERO,
             view,
             drained: true,
-            prompt: true,
             wish: Wish::default(),
             newest: 0,
-            connection: None,
+            connections: Vec::new(),
             owed: BTreeSet::new(),
             quiet_until: None,
             armed: None,
             reported: view.status,
             attempts: Attempts::default(),
+            credentials: Credentials::new(),
+            rotations: Rotations::default(),
             keys: Keys::default(),
-            log: VecDeque::new(),
+            log: Log::default(),
         }
     }
 
@@ -126,7 +167,7 @@ impl Judge {
         result: Result<(), Misuse>,
         view: View,
     ) -> Result<(), Broken> {
-        self.note(now, format!("{event:?}{}", if result.is_ok() { "" } else { " misuse" }));
+        self.log.note(now, Entry::Event(*event, result.is_ok()));
         let check = self.judge_event(now, event, result, view);
         self.finish(check)
     }
@@ -137,8 +178,8 @@ impl Judge {
     ///
     /// The promise that is broken.
     pub fn action(&mut self, now: Instant, action: &Action, view: View) -> Result<(), Broken> {
-        self.note(now, format!("  -> {action:?}"));
-        self.tick(now);
+        self.log.note(now, Entry::Action(*action));
+        self.now = self.now.max(now);
         let check = self.judge_action(action, view);
         self.finish(check)
     }
@@ -149,8 +190,8 @@ impl Judge {
     ///
     /// The promise that is broken.
     pub fn drained(&mut self, now: Instant, view: View) -> Result<(), Broken> {
-        self.note(now, format!("  drained, {:?}, {:?}", view.status.phase, view.deadline));
-        self.tick(now);
+        self.log.note(now, Entry::Drained(view.status.phase, view.deadline));
+        self.now = self.now.max(now);
         self.drained = true;
         self.view = view;
         let check = self.judge_drained();
@@ -164,35 +205,63 @@ impl Judge {
     ///
     /// The promise that is broken.
     pub fn peer_holds(&mut self, conn: ConnId, held: &BTreeSet<SubKey>) -> Result<(), Broken> {
-        let ready = self.connection.as_ref().is_some_and(|it| it.id == conn && it.is_ready());
-        if !self.drained || !ready {
+        if !self.drained || !self.by_id(conn).is_some_and(Connection::is_ready) {
             return Ok(());
         }
-        let check = self.keys.match_peer(held);
+        let spoken = self.spoken_on() == Some(conn);
+        let check = self.keys.match_peer(conn, held, spoken);
         self.finish(check)
     }
 
     /// The last lines of what it saw, the oldest first.
-    pub fn log(&self) -> impl Iterator<Item = &str> {
-        self.log.iter().map(String::as_str)
+    pub fn log(&self) -> impl Iterator<Item = String> {
+        self.log.lines()
     }
 
-    /// The connection that the link holds as far as its driver can know, ready or not.
+    /// The connection that the link is on as far as its driver can know, ready or not.
     #[must_use]
     pub fn held(&self) -> Option<ConnId> {
-        self.connection.as_ref().filter(|it| it.is_held()).map(|it| it.id)
+        self.role(Role::Current).map(|it| it.id)
     }
 
-    fn tick(&mut self, now: Instant) {
-        self.prompt &= now <= self.handled_at;
-        self.now = self.now.max(now);
+    /// The connection that a rotation shall move to, while there is one.
+    #[must_use]
+    pub fn successor(&self) -> Option<ConnId> {
+        self.role(Role::Successor).map(|it| it.id)
     }
 
-    fn note(&mut self, now: Instant, line: String) {
-        if self.log.len() == LOG_LINES {
-            self.log.pop_front();
-        }
-        self.log.push_back(format!("{now} {line}"));
+    /// Whether a rotation that is asked for now may well succeed: no server has said on this
+    /// connection that there is no point in it.
+    #[must_use]
+    pub fn may_rotate(&self) -> bool {
+        self.terms.rotate.is_some() && !self.rotations.barred
+    }
+
+    /// The held connection in this role.
+    fn role(&self, role: Role) -> Option<&Connection> {
+        self.connections.iter().find(|it| it.role == role && it.is_held())
+    }
+
+    fn role_mut(&mut self, role: Role) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|it| it.role == role && it.is_held())
+    }
+
+    /// The held connection of this name.
+    fn by_id(&self, conn: ConnId) -> Option<&Connection> {
+        self.connections.iter().find(|it| it.id == conn && it.is_held())
+    }
+
+    fn by_id_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|it| it.id == conn && it.is_held())
+    }
+
+    /// Which connection requests are sent on: the current one, until a successor is ready and nothing
+    /// is in flight any more.
+    fn spoken_on(&self) -> Option<ConnId> {
+        let current = self.role(Role::Current).filter(|it| it.is_ready())?.id;
+        let successor = self.role(Role::Successor).filter(|it| it.is_ready());
+        let moves_on = self.keys.speech_is_over(current);
+        Some(successor.filter(|_| moves_on).map_or(current, |it| it.id))
     }
 
     fn finish(&self, check: Check) -> Result<(), Broken> {
@@ -200,7 +269,7 @@ impl Judge {
             promise,
             at: self.now,
             what,
-            log: self.log.iter().cloned().collect(),
+            log: self.log.lines().collect(),
         })
     }
 }
@@ -211,4 +280,3 @@ fn roughly(limit: Instant) -> Instant {
 }
 
 const ROUNDING: Duration = Duration::from_nanos(16);
-const LOG_LINES: usize = 30;

@@ -30,6 +30,16 @@ pub enum Promise {
     Total,
     /// P12, one loss is one loss.
     OneLoss,
+    /// P13, no credential loop.
+    NoCredentialLoop,
+    /// P14, continuity is explicit.
+    Continuity,
+    /// The sessions: resumed while the server keeps one and it is not poisoned.
+    Sessions,
+    /// The endpoints: which one is dialled.
+    Endpoints,
+    /// Rotation: make before break, and a move where there is none.
+    Rotation,
     /// A report is the truth, is made, and is not repeated.
     Reports,
     /// The table of wishes: start, stop, pause and the network hints do what they say.
@@ -50,6 +60,11 @@ impl fmt::Display for Promise {
             Self::ServerIsHeard => "P9 the server is heard",
             Self::Total => "P10 total and bounded",
             Self::OneLoss => "P12 one loss is one loss",
+            Self::NoCredentialLoop => "P13 no credential loop",
+            Self::Continuity => "P14 continuity is explicit",
+            Self::Sessions => "the sessions",
+            Self::Endpoints => "the endpoints",
+            Self::Rotation => "rotation",
             Self::Reports => "the reports",
             Self::Wishes => "the table of wishes",
         })

@@ -5,8 +5,8 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Cause, Closure, ConnId, Endpoint, Event, How, Instant, Link, Misuse, Phase, Policy,
-    Refusal, Request, Seed, Session, Status, SubKey, Why,
+    Action, Cause, Closure, ConnId, Continuity, Endpoint, Event, How, Instant, Link, Misuse, Phase,
+    Policy, Refusal, Request, Seed, Session, Status, SubKey, Why,
 };
 
 use super::{Broken, Judge, Promise, View};
@@ -50,9 +50,14 @@ impl Court {
         Self { judge, view, now: at(0), armed: None, reported: view.status }
     }
 
+    /// The link says that it is here; on a ready connection, the first one since `Start`.
     fn phase(&mut self, phase: Phase, attempt: u32) {
-        self.view.status.phase = phase;
-        self.view.status.attempt = NonZeroU32::new(attempt);
+        let status = &mut self.view.status;
+        let ready = matches!(phase, Phase::Restoring | Phase::Live | Phase::Degraded);
+        status.phase = phase;
+        status.attempt = NonZeroU32::new(attempt);
+        status.until = None;
+        status.continuity = ready.then_some(Continuity::First);
     }
 
     fn event(&mut self, millis: u64, event: Event) -> Outcome {
@@ -487,6 +492,7 @@ fn p8_settling_is_inclusive() -> Outcome {
     court.event(24_000, Event::Received { conn: conn(2) })?;
     court.drain(Some(39_000))?;
     court.phase(Phase::Waiting, 1);
+    court.view.settled = 1;
     let closure = Closure::peer();
     court.event(30_800, Event::Closed { conn: conn(2), closure })
 }

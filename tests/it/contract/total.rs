@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use redial::{
-    Closure, ConnId, Established, Event, Instant, Limit, Link, Millis, OnResume, Policy, Refresh,
-    Refusal, Request, Rotation, Seed, Slot, SubKey, Suspension, Ticket, Verdict,
+    Closure, ConnId, Established, Event, Instant, Lifecycle, Limit, Link, Millis, Misuse, OnResume,
+    Policy, Refresh, Refusal, Request, Rotation, Seed, Slot, Stats, SubKey, Suspension, Ticket,
+    Verdict,
 };
 use redial_sim::Dice;
 
@@ -49,6 +50,33 @@ fn p10_no_sequence_of_events_and_times_is_too_much_for_the_whole_contract() {
             for _ in 0..dice.below(12) {
                 let _ = link.poll_action(now);
             }
+        }
+    }
+}
+
+#[test]
+fn a_lifecycle_alone_does_what_a_link_without_subscriptions_does() {
+    let mut dice = Dice::new(11);
+    for seed in 0..300 {
+        let policy = policy(Refresh::OnRejection);
+        let mut link = Link::with_storage(policy, Seed::from_u64(seed), [Slot::EMPTY; 4]);
+        let (mut lifecycle, mut stats) = (Lifecycle::new(Seed::from_u64(seed)), Stats::default());
+        let mut now = Instant::ZERO;
+        for _ in 0..200 {
+            let later = now.saturating_add(Duration::from_nanos(1 << dice.below(38)));
+            now = if dice.chance(50) { link.deadline().unwrap_or(later) } else { later };
+            let event = any_event(&mut dice, &link);
+            let told = lifecycle.handle(&policy, &mut stats, now, event);
+            if matches!(told, Err(Misuse::KeyOutsideStorage { .. })) {
+                continue;
+            }
+            assert_eq!(link.handle(now, event), told);
+            for _ in 0..dice.below(12) {
+                let action = link.poll_action(now);
+                assert_eq!(lifecycle.poll_action(&policy, &mut stats, now), action, "{event:?}");
+            }
+            assert_eq!(lifecycle.deadline(), link.deadline(), "{event:?}");
+            assert_eq!(lifecycle.status(), link.status(), "{event:?}");
         }
     }
 }

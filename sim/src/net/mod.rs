@@ -1,16 +1,27 @@
 //! The model network: sockets that open late, fail, fall and go silent, and at the far end of each
-//! a peer that remembers exactly what was subscribed on it.
+//! a peer that remembers exactly what was subscribed on it, and which sessions it keeps; beside them
+//! the provider of credentials.
+
+mod endpoints;
+mod peer;
+mod sessions;
+mod tokens;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redial::{
-    Action, Closure, ConnId, Established, Event, How, Instant, IoKind, Millis, Refusal, Request,
-    SubKey, Verdict,
+    Action, Closure, ConnId, Endpoint, Event, Fact, How, Instant, IoKind, Millis, Refusal, Session,
+    SubKey, Ticket, Verdict, Why,
 };
+
+pub use tokens::Refreshed;
 
 use crate::dice::Dice;
 use crate::faults::Faults;
+use endpoints::Endpoints;
+use sessions::Sessions;
+use tokens::Tokens;
 
 /// All sockets that a driver opened, and what is on its way from them.
 #[derive(Clone, Debug)]
@@ -19,26 +30,36 @@ pub struct Net {
     pub(crate) faults: Faults,
     timing: Timing,
     sockets: BTreeMap<ConnId, Socket>,
+    endpoints: Endpoints,
+    sessions: Sessions,
+    tokens: Tokens,
     queue: BTreeMap<(Instant, u64), Item>,
     next_place: u64,
     script: Script,
 }
 
-/// The spans of a policy that faults are measured by.
+/// What of a policy the far end goes by, and the spans that faults are measured by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) open_within: Duration,
     pub(crate) ack_within: Duration,
+    pub(crate) refresh_within: Duration,
     /// The application handshake is reported by its own event.
     pub(crate) has_ready: bool,
+    /// A session that goes on keeps the subscriptions.
+    pub(crate) keeps_subscriptions: bool,
+    pub(crate) endpoints: u8,
 }
 
-/// What a test has decided about dials and requests to come.
+/// What a test has decided about dials, requests and credentials to come.
 #[derive(Clone, Debug, Default)]
 struct Script {
     dials: Option<Dial>,
+    dials_at: BTreeMap<Endpoint, Dial>,
     refusals: BTreeMap<SubKey, Refusal>,
     forgets: bool,
+    keeps_sessions: bool,
+    refreshes: Option<Refreshed>,
 }
 
 /// What becomes of a dial.
@@ -55,8 +76,12 @@ pub enum Dial {
     Hangs,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Socket {
+    /// The session that it asked to resume; `None` inside if the driver remembers none.
+    resumes: Option<Option<u64>>,
+    /// The session that runs on it, if it can be resumed.
+    session: Option<u64>,
     open: bool,
     /// Neither direction carries anything, and nobody is told.
     silent: bool,
@@ -70,10 +95,12 @@ struct Socket {
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Report(ConnId, Event),
+    Token(Event),
     Opens(ConnId, Option<Closure>),
     Silence(ConnId),
     Fall(ConnId, Closure),
     Chatter(ConnId),
+    LosesSession(ConnId),
 }
 
 impl Net {
@@ -83,22 +110,25 @@ impl Net {
             faults,
             timing,
             sockets: BTreeMap::new(),
+            endpoints: Endpoints::new(timing.endpoints),
+            sessions: Sessions::default(),
+            tokens: Tokens::new(),
             queue: BTreeMap::new(),
             next_place: 0,
             script: Script::default(),
         }
     }
 
-    /// Carries out what an action means for sockets; reports and the timer mean nothing to them.
+    /// Carries out what an action means for sockets and credentials; reports and the timer mean
+    /// nothing to them.
     pub fn perform(&mut self, now: Instant, action: &Action) {
         match *action {
-            Action::Open { conn, .. } => self.dial(now, conn),
-            Action::Close { conn, how, .. } => self.close(now, conn, how),
+            Action::Open { conn, endpoint, session } => self.dial(now, conn, endpoint, session),
+            Action::Close { conn, how, why } => self.close(now, conn, how, why),
             Action::Ping { conn } => self.ping(now, conn),
             Action::Subscribe { conn, request } => self.request(now, conn, request, true),
             Action::Unsubscribe { conn, request } => self.request(now, conn, request, false),
-            // semantics: owner
-            Action::RefreshCredentials { .. } => {}
+            Action::RefreshCredentials { ticket } => self.refresh(now, ticket),
             Action::Report(_) | Action::ArmTimer { .. } | Action::DisarmTimer => {}
         }
     }
@@ -114,6 +144,7 @@ impl Net {
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
             let item = entry.remove();
             if let Some(event) = self.happen(now, item) {
+                self.notice(now, &event);
                 return Some(event);
             }
         }
@@ -144,6 +175,30 @@ impl Net {
         self.script.forgets = forgets;
     }
 
+    /// From now on every dial of `endpoint` goes as `dial` says; `None` ends that.
+    pub fn script_dials_at(&mut self, endpoint: Endpoint, dial: Option<Dial>) {
+        match dial {
+            Some(dial) => self.script.dials_at.insert(endpoint, dial),
+            None => self.script.dials_at.remove(&endpoint),
+        };
+    }
+
+    /// From now on the peer of a story keeps sessions and lets them be resumed, or does not.
+    pub fn script_sessions(&mut self, keeps: bool) {
+        self.script.keeps_sessions = keeps;
+    }
+
+    /// From now on every request for credentials goes so; `None` leaves it to the faults again.
+    pub fn script_refreshes(&mut self, refreshed: Option<Refreshed>) {
+        self.script.refreshes = refreshed;
+    }
+
+    /// All faults end.
+    pub(crate) fn calm(&mut self) {
+        self.faults = Faults::none();
+        self.sessions.heal();
+    }
+
     /// `conn` goes silent: half-open, and nobody is told.
     pub fn go_silent(&mut self, conn: ConnId) {
         if let Some(socket) = self.sockets.get_mut(&conn) {
@@ -156,23 +211,22 @@ impl Net {
         self.push(now, Item::Fall(conn, closure));
     }
 
-    fn dial(&mut self, now: Instant, conn: ConnId) {
-        self.sockets.insert(conn, Socket::default());
+    fn dial(&mut self, now: Instant, conn: ConnId, endpoint: Endpoint, session: Session) {
+        self.sessions.dialled(conn);
+        let resumes = (session == Session::Resume).then(|| self.sessions.remembered());
+        self.sockets.insert(conn, Socket::new(resumes));
         let latency = self.latency();
-        let faults = self.faults;
-        match self.script.dials {
+        match self.answer(now, endpoint) {
             Some(Dial::Hangs) => {}
             Some(Dial::Opens) => self.push(now, Item::Opens(conn, None)),
             Some(Dial::OpensAndFalls(closure)) => self.push(now, Item::Opens(conn, Some(closure))),
-            Some(Dial::Fails(closure)) => {
+            Some(Dial::Fails(closure)) if self.script.dials.is_some() => {
                 self.push(now, Item::Report(conn, Event::Closed { conn, closure }));
             }
-            None if self.dice.chance(faults.dial_hangs) => {}
-            None if self.dice.chance(faults.dial_fails) => {
-                let closure = self.closure(true);
+            Some(Dial::Fails(closure)) => {
                 self.report(now, conn, Event::Closed { conn, closure });
             }
-            None if self.dice.chance(faults.dial_late) => {
+            None if self.dice.chance(self.faults.dial_late) => {
                 let late = self.timing.open_within + self.dice.span(self.timing.open_within);
                 self.push(now.saturating_add(late), Item::Opens(conn, None));
             }
@@ -180,14 +234,40 @@ impl Net {
         }
     }
 
-    fn close(&mut self, now: Instant, conn: ConnId, how: How) {
+    /// What becomes of a dial: as a test said, as the faults have it, or `None` where all is well.
+    fn answer(&mut self, now: Instant, endpoint: Endpoint) -> Option<Dial> {
+        let faults = self.faults;
+        let scripted = self.script.dials_at.get(&endpoint).or(self.script.dials.as_ref());
+        if let Some(dial) = scripted {
+            return Some(*dial);
+        }
+        if !self.tokens.are_good(now) || self.dice.chance(faults.rejects) {
+            return Some(Dial::Fails(Closure::peer().http(401)));
+        }
+        if let Some(dial) = self.endpoints.answer(&mut self.dice, &faults, endpoint) {
+            return Some(dial);
+        }
+        if self.dice.chance(faults.dial_hangs) {
+            Some(Dial::Hangs)
+        } else if self.dice.chance(faults.dial_fails) {
+            Some(Dial::Fails(self.closure(true)))
+        } else {
+            None
+        }
+    }
+
+    fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
         let faults = self.faults;
         let Some(socket) = self.sockets.get_mut(&conn).filter(|socket| !socket.aborted) else {
             return;
         };
         let closure = Closure::local();
+        if why == Why::Moved && how == How::Graceful {
+            self.sessions.moved_from(conn);
+        }
         match how {
             How::Abort => {
+                self.sessions.over(conn);
                 socket.aborted = true;
                 socket.ended = true;
                 if self.dice.chance(faults.report_after_abort) {
@@ -203,57 +283,32 @@ impl Net {
     }
 
     fn ping(&mut self, now: Instant, conn: ConnId) {
+        self.sessions.spoken(conn);
         if self.reaches(conn) {
             self.report(now, conn, Event::Received { conn });
         }
     }
 
-    fn request(&mut self, now: Instant, conn: ConnId, request: Request, subscribe: bool) {
+    fn refresh(&mut self, now: Instant, ticket: Ticket) {
         let faults = self.faults;
-        if !self.reaches(conn) || self.script.forgets || self.dice.chance(faults.forgets) {
-            return;
-        }
-        let refusal = self.refusal(request.key, subscribe);
-        let Some(socket) = self.sockets.get_mut(&conn) else { return };
-        let answer = match refusal {
-            Some(refusal) => {
-                socket.held.remove(&request.key);
-                Event::Refused { conn, request, refusal }
-            }
-            None => {
-                if subscribe {
-                    socket.held.insert(request.key);
-                } else {
-                    socket.held.remove(&request.key);
-                }
-                Event::Acked { conn, request }
-            }
-        };
-        if self.dice.chance(faults.forgets_answer) {
-            return;
-        }
-        let late = if self.dice.chance(faults.answers_late) {
-            self.timing.ack_within + self.dice.span(self.timing.ack_within)
+        let scripted = self.script.refreshes.or(self.script.dials.map(|_| Refreshed::Comes(None)));
+        let refreshed = scripted.unwrap_or_else(|| Refreshed::draw(&mut self.dice, &faults));
+        let Some(event) = refreshed.event(ticket) else { return };
+        let late = if self.dice.chance(faults.token_late) {
+            self.timing.refresh_within + self.dice.span(self.timing.refresh_within)
         } else {
             Duration::ZERO
         };
-        self.report(now.saturating_add(late), conn, answer);
-        if self.dice.chance(faults.answers_twice) {
-            self.report(now.saturating_add(late), conn, answer);
-        }
-    }
-
-    fn refusal(&mut self, key: SubKey, subscribe: bool) -> Option<Refusal> {
-        if subscribe && let Some(refusal) = self.script.refusals.get(&key) {
-            return Some(*refusal);
-        }
-        if self.dice.chance(self.faults.refuses_for_good) {
-            Some(Refusal::Final)
-        } else if self.dice.chance(self.faults.refuses_for_now) {
-            let wait = self.dice.chance(50).then(|| Millis::new(self.dice.below(20_000) as u32));
-            Some(Refusal::Retry(wait))
-        } else {
-            None
+        let at = now.saturating_add(self.latency() + late);
+        self.push(at, Item::Token(event));
+        if self.dice.chance(faults.token_twice) {
+            let again = at.saturating_add(self.dice.span(Duration::from_secs(20)));
+            self.push(again, Item::Token(event));
+            let older = Ticket::new(1 + self.dice.below(ticket.get()));
+            let older = Event::CredentialsFailed { ticket: older, fatal: true };
+            if older != (Event::CredentialsFailed { ticket, fatal: true }) {
+                self.push(at, Item::Token(older));
+            }
         }
     }
 
@@ -261,6 +316,8 @@ impl Net {
         match item {
             Item::Opens(conn, falls) => self.opens(now, conn, falls),
             Item::Report(conn, event) => self.arrives(conn).then_some(event),
+            Item::Token(event) => Some(event),
+            Item::LosesSession(conn) => self.loses_session(conn),
             Item::Silence(conn) => {
                 self.go_silent(conn);
                 None
@@ -269,6 +326,9 @@ impl Net {
                 let arrives = self.arrives(conn);
                 let socket = self.sockets.get_mut(&conn)?;
                 socket.ended = true;
+                if let (Fact::Code(1000 | 1001), Some(session)) = (closure.fact, socket.session) {
+                    self.sessions.lose(session);
+                }
                 if arrives {
                     self.report(now, conn, Event::Closed { conn, closure });
                 }
@@ -294,10 +354,7 @@ impl Net {
         socket.open = true;
         let scripted = self.script.dials.is_some();
         if self.timing.has_ready && (scripted || !self.dice.chance(faults.never_ready)) {
-            let at = now.saturating_add(self.latency());
-            // semantics: owner
-            let ready = Event::Ready { conn, session: Established::Fresh, resumable: false };
-            self.push(at, Item::Report(conn, ready));
+            self.greet(now, conn);
         }
         if let Some(closure) = falls {
             self.push(now, Item::Fall(conn, closure));
@@ -321,6 +378,20 @@ impl Net {
         if self.dice.chance(self.faults.goes_silent) {
             let life = self.dice.span(Duration::from_secs(60));
             self.push(now.saturating_add(life), Item::Silence(conn));
+        }
+        self.tell(now, conn);
+    }
+
+    /// What the driver learns with an event, besides the link.
+    fn notice(&mut self, now: Instant, event: &Event) {
+        self.tokens.notice(now, event);
+        match *event {
+            Event::Ready { conn, resumable, .. } => {
+                let session = self.sockets.get(&conn).and_then(|socket| socket.session);
+                self.sessions.ready(conn, session.filter(|_| resumable));
+            }
+            Event::Closed { conn, .. } => self.sessions.over(conn),
+            _ => {}
         }
     }
 
@@ -380,6 +451,20 @@ impl Net {
     }
 }
 
+impl Socket {
+    const fn new(resumes: Option<Option<u64>>) -> Self {
+        Self {
+            resumes,
+            session: None,
+            open: false,
+            silent: false,
+            ended: false,
+            aborted: false,
+            held: BTreeSet::new(),
+        }
+    }
+}
+
 const REFUSALS: &[Closure] = &[
     Closure::unknown().io(IoKind::Refused),
     Closure::unknown().io(IoKind::Dns),
@@ -393,6 +478,7 @@ const REFUSALS: &[Closure] = &[
 const FALLS: &[Closure] = &[
     Closure::unknown().io(IoKind::Reset),
     Closure::peer().code(1000),
+    Closure::peer().code(1001),
     Closure::peer().code(1006),
     Closure::peer().code(1008),
     Closure::peer().code(1012),
