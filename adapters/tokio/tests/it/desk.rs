@@ -129,15 +129,6 @@ impl Peer {
         assert_eq!(self.hear().await.as_deref(), Some(expected));
         self.say(answer).await;
     }
-
-    /// Accepts requests until `count` were heard.
-    pub(crate) async fn grant(&mut self, count: usize) {
-        for _ in 0..count {
-            let asked = self.hear().await.expect("a request");
-            let (_, number) = asked.split_once(' ').unwrap();
-            self.say(format!("ok {number}")).await;
-        }
-    }
 }
 
 /// With a login, and rotation.

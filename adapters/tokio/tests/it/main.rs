@@ -5,7 +5,9 @@ mod desk;
 mod endpoints;
 mod faults;
 mod lifetime;
+mod load;
 mod logs;
+mod once;
 mod order;
 mod outbox;
 mod replay;
@@ -16,7 +18,7 @@ mod sessions;
 mod slow;
 mod subscriptions;
 mod ticker;
-mod tokens;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
 mod tls;
+mod tokens;
 mod trace;
