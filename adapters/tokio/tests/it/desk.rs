@@ -28,6 +28,7 @@ impl Protocol for Desk {
     type Data = String;
 
     fn greet(&mut self, attempt: &Attempt<'_>) -> Option<Message> {
+        assert!(self.endpoints.len() < 2, "there are two at most, the rest is closed");
         self.endpoints.insert(attempt.conn, attempt.endpoint);
         let token = attempt.token.unwrap_or("-");
         let kept = self.sessions.get(&attempt.endpoint).map_or("?", String::as_str);

@@ -102,6 +102,35 @@ async fn a_loss_comes_before_the_data_of_a_successor() {
     .await;
 }
 
+/// There is room for one event at a time, and the current connection would fill it for ever.
+#[tokio::test]
+async fn a_slow_application_does_not_starve_the_successor() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let client = Client::builder(&url).policy(built(policy())).event_buffer(1);
+        let (handle, mut events) = client.connect(Desk::default()).unwrap();
+        let mut first = Peer::accept(&listener).await;
+        first.answer("login -", "fresh a").await;
+        phase(&mut events, Phase::Live).await;
+        let busy = tokio::spawn(async move {
+            loop {
+                first.say("busy").await;
+            }
+        });
+        handle.rotate();
+        let successor = tokio::spawn(async move {
+            let mut second = Peer::accept(&listener).await;
+            second.answer("login -", "fresh b").await;
+            second
+        });
+        overlapped(&mut events).await;
+        busy.abort();
+        let _second = successor.await.unwrap();
+        assert_eq!(handle.stats().rotations_failed, 0);
+    })
+    .await;
+}
+
 /// A client that is subscribed to topic 7.
 async fn live(listener: &TcpListener, url: &str) -> (Handle<u32>, Events<u32, String>, Peer) {
     let client = Client::builder(url).policy(built(policy())).idle();
