@@ -36,8 +36,6 @@ pub(crate) enum Mishap {
     Poison,
     /// Close 4004: the token is not good any more.
     Unauthorized,
-    /// Nothing.
-    None,
 }
 
 /// What the gateway has seen.
@@ -94,7 +92,7 @@ impl Server {
         self.with(|state| state.mishap = Some(mishap));
     }
 
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Sessions) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Sessions) -> T) -> T {
         look(&mut self.state.lock().expect("nothing panics with it"))
     }
 
@@ -213,7 +211,7 @@ impl Server {
     /// Whether a mishap ended the connection.
     async fn strike(&self, socket: &mut Socket) -> bool {
         match self.with(|state| state.mishap.take()) {
-            None | Some(Mishap::None) => false,
+            None => false,
             Some(Mishap::Cut) => true,
             Some(Mishap::Reconnect) => {
                 let _ = socket.send(say(&json!({ "op": 7 }))).await;
