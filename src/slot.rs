@@ -177,7 +177,7 @@ impl Default for Slot {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct List {
     pub(crate) first: u32,
-    last: u32,
+    pub(crate) last: u32,
 }
 
 /// Which of a slot's two pairs of links a list runs through.

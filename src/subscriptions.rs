@@ -23,6 +23,12 @@
 //! turns the current connection's and a successor's (or, where a session keeps the subscriptions,
 //! nobody's), which their parity tells: so falling back is O(1), and so is taking over.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
+#[cfg(feature = "serde")]
+pub(crate) use snapshot::{Keys, Loader};
+
 use crate::action::Action;
 use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
@@ -786,7 +792,7 @@ impl Subscriptions {
 impl Subscriptions {
     /// Brings a slot up to the present era.
     #[inline]
-    fn renew(&mut self, slots: &mut [Slot], key: u32) {
+    fn renew(&self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {
             return;
