@@ -15,7 +15,7 @@ use crate::server::quick;
 /// The client says `login TOKEN` or `resume ID TOKEN`, `+topic number` and `-topic number`.
 ///
 /// The server says `fresh ID`, `resumed`, `lost`, `terms HEARTBEAT_MS SPREAD_MS`, `away MS`,
-/// `ok number`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), or data.
+/// `ok number`, `count` (of connections, to be told to the application), `echo`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), or data.
 #[derive(Default)]
 pub(crate) struct Desk {
     endpoints: HashMap<ConnId, Endpoint>,
@@ -67,6 +67,7 @@ impl Protocol for Desk {
             }
             "away" => Inbound::GoAway { within: millis(1)? },
             "ok" => Inbound::Acked { number: number(1)? },
+            "count" => Inbound::Data { topic: None, data: self.endpoints.len().to_string() },
             "echo" => Inbound::Say(Message::text("echoed")),
             _ => {
                 let data = text.to_owned();

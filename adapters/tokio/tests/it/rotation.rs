@@ -102,6 +102,41 @@ async fn a_loss_comes_before_the_data_of_a_successor() {
     .await;
 }
 
+/// Both come at once; which of them the client sees first is up to it.
+#[tokio::test]
+async fn what_is_read_after_a_loss_is_told_after_it() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (handle, mut events, mut first) = live(&listener, &url).await;
+        for losses in 1..=20 {
+            handle.rotate();
+            let mut second = Peer::accept(&listener).await;
+            let greeting = second.hear().await.unwrap();
+            second.say(if greeting.starts_with("login") { "fresh b" } else { "resumed" }).await;
+            assert_eq!(second.hear().await.as_deref(), Some("+7 1"));
+            drop(first);
+            second.say("count").await;
+            let mut lost = false;
+            loop {
+                match next(&mut events).await {
+                    ClientEvent::Lost { .. } => lost = true,
+                    ClientEvent::Data { data, .. } if data == "1" => {
+                        assert!(lost, "the first was known to be gone");
+                        break;
+                    }
+                    ClientEvent::Data { .. } => break,
+                    _ => {}
+                }
+            }
+            second.say("ok 1").await;
+            phase(&mut events, Phase::Live).await;
+            assert_eq!(handle.status().losses, losses);
+            first = second;
+        }
+    })
+    .await;
+}
+
 /// There is room for one event at a time, and the current connection would fill it for ever.
 #[tokio::test]
 async fn a_slow_application_does_not_starve_the_successor() {
