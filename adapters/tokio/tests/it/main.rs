@@ -16,6 +16,7 @@ mod rotation;
 mod server;
 mod sessions;
 mod slow;
+mod snapshots;
 mod subscriptions;
 mod ticker;
 #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
