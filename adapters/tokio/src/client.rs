@@ -23,7 +23,7 @@ use crate::outbox::Outbox;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::record::{Recording, Sink};
-use crate::snapshots::{SnapshotError, Snapshots};
+use crate::snapshots::{Restored, SnapshotError, Snapshots};
 use crate::task::{Connections, MakeRequest, Observer, Task, Tokens};
 use crate::tls::Tls;
 use crate::token::{MakeFetch, Token, TokenError};
@@ -282,7 +282,7 @@ impl Builder {
             .transpose()
             .map_err(ConnectError::Trace)?;
         let (link, topics) = match restored {
-            Some((mut link, topics)) => {
+            Some(Restored { mut link, topics }) => {
                 // Of several clients that go on from one snapshot each dials at its own time.
                 link.reseed(seed);
                 (link, topics)

@@ -32,6 +32,12 @@ struct Stored<T> {
     elapsed: Option<Duration>,
 }
 
+/// Link and topics as they were stored.
+pub(crate) struct Restored<T> {
+    pub(crate) link: Link<Vec<Slot>>,
+    pub(crate) topics: Topics<T>,
+}
+
 /// A stored text cannot be used: it is damaged, or of another version. The client can start without
 /// it, as on the first day.
 #[derive(Debug, thiserror::Error)]
@@ -86,17 +92,17 @@ fn twice() -> serde_json::Error {
 }
 
 impl<T: Clone + Eq + Hash> Snapshots<T> {
-    /// Link and topics as they were stored, if any were.
+    /// What was stored, if anything was.
     pub(crate) fn take(
         &mut self,
         policy: Policy,
         now: Instant,
-    ) -> Result<Option<(Link<Vec<Slot>>, Topics<T>)>, SnapshotError> {
+    ) -> Result<Option<Restored<T>>, SnapshotError> {
         let Some(Stored { topics, link, elapsed }) = self.stored.take() else { return Ok(None) };
         let storage = vec![Slot::EMPTY; topics.len()];
         let mut text = serde_json::Deserializer::from_str(link.get());
         let link = Link::restore(policy, storage, now, elapsed, &mut text)?;
-        Ok(Some((link, topics)))
+        Ok(Some(Restored { link, topics }))
     }
 }
 

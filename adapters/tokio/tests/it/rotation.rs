@@ -147,15 +147,21 @@ async fn a_slow_application_does_not_starve_the_successor() {
         let mut first = Peer::accept(&listener).await;
         first.answer("login -", "fresh a").await;
         phase(&mut events, Phase::Live).await;
+        handle.subscribe(7);
+        first.answer("+7 1", "ok 1").await;
         let busy = tokio::spawn(async move {
             loop {
                 first.say("busy").await;
             }
         });
+        for _ in 0..1000 {
+            data(&mut events).await;
+        }
         handle.rotate();
         let successor = tokio::spawn(async move {
             let mut second = Peer::accept(&listener).await;
             second.answer("login -", "fresh b").await;
+            second.answer("+7 1", "ok 1").await;
             second
         });
         overlapped(&mut events).await;
