@@ -94,6 +94,7 @@ impl<P: Protocol> Task<P> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Room::For(room) = self.events.poll_room(cx) else { return Poll::Ready(()) };
         let now = self.shared.clock.now();
+        self.hear_out(now);
         let Some(mut more) = self.poll_wishes(cx, now) else { return Poll::Ready(()) };
         more |= self.poll_connections(cx, now, room);
         more |= self.poll_tokens(cx, now);
@@ -158,7 +159,6 @@ impl<P: Protocol> Task<P> {
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.armed.is_some_and(|at| now >= at) {
             self.armed = None;
-            self.hear_out(now);
             self.handle(now, Event::TimerFired);
             return true;
         }
@@ -181,12 +181,14 @@ impl<P: Protocol> Task<P> {
     }
 
     /// Where messages wait for the application, it is the application that does not listen, unless
-    /// there is nothing to hear.
+    /// there is nothing to hear. Told before anything that is due, whichever event brings it up.
     fn hear_out(&mut self, now: Instant) {
+        let Some(due) = self.link.deadline().filter(|&due| now >= due) else { return };
+        let before = Instant::from_nanos(due.as_nanos().saturating_sub(1));
         for conn in self.connections.all().into_iter().flatten() {
             let Some(socket) = self.connections.socket(conn) else { continue };
             if socket.is_held_up() && socket.waits_to_be_read() {
-                self.handle(now, Event::Received { conn });
+                self.handle(before, Event::Received { conn });
             }
         }
     }
