@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use redial::{ConnId, Endpoint, Established, Policy, PolicyBuilder, Rotation, Session};
+use redial::{Closure, ConnId, Endpoint, Established, Policy, PolicyBuilder, Rotation, Session};
 use redial_tokio::tungstenite::Message;
 use redial_tokio::{Attempt, BadFrame, Inbound, Protocol};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::server::quick;
 /// The client says `login TOKEN` or `resume ID TOKEN`, `+topic number` and `-topic number`.
 ///
 /// The server says `fresh ID`, `resumed`, `lost`, `terms HEARTBEAT_MS SPREAD_MS`, `away MS`,
-/// `ok number`, `count` (of connections, to be told to the application), `echo`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), or data.
+/// `ok number`, `count` (of connections, to be told to the application), `bye`, `echo`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), or data.
 #[derive(Default)]
 pub(crate) struct Desk {
     endpoints: HashMap<ConnId, Endpoint>,
@@ -68,6 +68,10 @@ impl Protocol for Desk {
             "away" => Inbound::GoAway { within: millis(1)? },
             "ok" => Inbound::Acked { number: number(1)? },
             "count" => Inbound::Data { topic: None, data: self.endpoints.len().to_string() },
+            "bye" => Inbound::All(vec![
+                Inbound::Close(Closure::peer()),
+                Inbound::Data { topic: None, data: "after the end".to_owned() },
+            ]),
             "echo" => Inbound::Say(Message::text("echoed")),
             _ => {
                 let data = text.to_owned();

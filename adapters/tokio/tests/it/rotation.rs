@@ -1,6 +1,6 @@
 //! Another connection takes the place of the current one, and nothing is missed.
 
-use redial::{ConnId, Continuity, Phase, Status};
+use redial::{ConnId, Continuity, Phase, Pushed, Status};
 use redial_tokio::{Client, ClientEvent, Events, Handle};
 use tokio::net::TcpListener;
 
@@ -40,6 +40,9 @@ async fn what_the_first_says_while_it_closes_is_heard() {
         second.answer("login -", "fresh b").await;
         second.answer("+7 1", "ok 1").await;
         overlapped(&mut events).await;
+        // What the application sends goes to the connection in use.
+        assert_eq!(handle.send("an order".into()), Pushed::Queued);
+        assert_eq!(second.hear().await.as_deref(), Some("an order"));
         first.say("late").await;
         assert_eq!(from(&mut events).await, (1, "late".to_owned()));
     })

@@ -7,7 +7,7 @@ use redial_tokio::{Client, Events, Handle};
 use tokio::net::TcpListener;
 
 use crate::desk::{Desk, Peer, built, policy};
-use crate::server::{bounded, listen, phase};
+use crate::server::{bounded, data, listen, phase};
 
 #[tokio::test]
 async fn a_session_is_resumed() {
@@ -72,6 +72,23 @@ async fn a_server_that_speaks_is_answered() {
         peer.answer("login -", "echo").await;
         peer.answer("echoed", "fresh a").await;
         phase(&mut events, Phase::Live).await;
+    })
+    .await;
+}
+
+/// Of one message that says so and more.
+#[tokio::test]
+async fn nothing_is_heard_after_the_end() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (_handle, mut events) = connect(&url);
+        let mut peer = Peer::accept(&listener).await;
+        peer.answer("login -", "fresh a").await;
+        peer.say("bye").await;
+        let mut peer = Peer::accept(&listener).await;
+        peer.answer("resume a -", "resumed").await;
+        peer.say("news").await;
+        assert_eq!(data(&mut events).await.1, "news");
     })
     .await;
 }
