@@ -16,8 +16,8 @@ use crate::topics::Topics;
 /// are wanted. For [`Builder::connect_with_snapshots`](crate::Builder::connect_with_snapshots).
 ///
 /// A process that crashes and restarts in a loop then dials no more often than one that runs on. What
-/// the protocol remembers, such as a session's id, is the protocol's to store; numbered data begin
-/// anew, as nothing is known of what came meanwhile.
+/// the protocol remembers, such as a session's id, is the protocol's to store; tokens are not stored;
+/// numbered data begin anew, as nothing is known of what came meanwhile.
 pub struct Snapshots<T> {
     pub(crate) save: Save<T>,
     stored: Option<Stored<T>>,

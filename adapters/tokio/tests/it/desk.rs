@@ -15,7 +15,8 @@ use crate::server::quick;
 /// The client says `login TOKEN` or `resume ID TOKEN`, `+topic number` and `-topic number`.
 ///
 /// The server says `fresh ID`, `resumed`, `lost`, `terms HEARTBEAT_MS SPREAD_MS`, `away MS`,
-/// `ok number`, `count` (of connections, to be told to the application), `bye`, `echo`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), or data.
+/// `ok number`, `#topic epoch sequence`, `=topic epoch sequence` (a snapshot), `echo`, `bye`, `count`
+/// (of connections, for the application), or data.
 #[derive(Default)]
 pub(crate) struct Desk {
     endpoints: HashMap<ConnId, Endpoint>,
