@@ -170,14 +170,28 @@ struct Outage {
 pub(crate) struct Pending(u8);
 
 impl Pending {
-    /// Close, Open, RefreshCredentials, Ping.
-    const HEAD: u8 = 1;
+    const CLOSE: u8 = 1;
+    /// Open, RefreshCredentials.
+    const ATTEMPT: u8 = 2;
+    const PING: u8 = 4;
+    /// All of these.
+    const HEAD: u8 = Self::CLOSE | Self::ATTEMPT | Self::PING;
     /// Unsubscribe, Subscribe.
-    const SPEECH: u8 = 2;
-    /// Report.
-    const REPORT: u8 = 4;
-    /// The timer.
-    const TIMER: u8 = 8;
+    const SPEECH: u8 = 8;
+    const REPORT: u8 = 16;
+    const TIMER: u8 = 32;
+
+    const fn has(self, any_of: u8) -> bool {
+        self.0 & any_of != 0
+    }
+
+    const fn set(&mut self, kinds: u8) {
+        self.0 |= kinds;
+    }
+
+    const fn clear(&mut self, kinds: u8) {
+        self.0 &= !kinds;
+    }
 }
 
 /// How a connection or an attempt ended.
@@ -354,7 +368,7 @@ impl Lifecycle {
             }
             Event::TimerFired => {
                 self.armed = Instant::MAX;
-                self.pending.0 |= Pending::TIMER;
+                self.pending.set(Pending::TIMER);
             }
             Event::Opened { conn } => self.opened(cx, conn),
             Event::Ready { conn, session, resumable } => self.ready(cx, conn, session, resumable),
@@ -384,7 +398,7 @@ impl Lifecycle {
         while self.is_due() {
             if !self.fire_one(cx) {
                 self.wake_at = self.own_deadline(cx.policy);
-                self.pending.0 |= Pending::TIMER;
+                self.pending.set(Pending::TIMER);
                 return;
             }
         }
@@ -433,7 +447,7 @@ impl Lifecycle {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
                 closing.then = Then::Begin;
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
         }
@@ -465,7 +479,7 @@ impl Lifecycle {
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Up { current, .. } if !current.is_open() => {
                 let id = current.id;
@@ -520,7 +534,7 @@ impl Lifecycle {
                 liveness.ask(heartbeat);
             }
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::PING);
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
@@ -534,7 +548,7 @@ impl Lifecycle {
             wait.hint(was_blocked, &mut terms);
         }
         // A rotation that waited for the way to be free.
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::ATTEMPT);
         self.changed(cx.policy);
     }
 }
@@ -572,7 +586,7 @@ impl Lifecycle {
         }
         let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
         self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     fn ready(
@@ -784,7 +798,7 @@ impl Lifecycle {
         let attempt = Connection::opening(self.newest, endpoint, session, deadline);
         if let State::Up { rotation, .. } = &mut self.state {
             rotation.begun(attempt, cx);
-            self.pending.0 |= Pending::REPORT | Pending::TIMER;
+            self.pending.set(Pending::REPORT | Pending::TIMER);
         } else {
             self.state = State::Up { current: attempt, rotation: Rotation::NONE };
             // Nothing else comes before the report.
@@ -922,7 +936,7 @@ impl Lifecycle {
     #[inline]
     fn changed(&mut self, policy: &Policy) {
         self.wake_at = self.own_deadline(policy);
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        self.pending.set(Pending::REPORT | Pending::TIMER);
     }
 
     /// The connection is to be dropped; from now on it is not held.
@@ -930,7 +944,7 @@ impl Lifecycle {
         if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
             *place = Some((conn, why));
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     /// The current connection is to be closed with a handshake.
@@ -939,7 +953,7 @@ impl Lifecycle {
         let State::Up { current, .. } = &self.state else { return };
         let (id, endpoint) = (current.id, current.endpoint);
         self.enter(cx, State::Closing(Closing { id, endpoint, why, deadline: None, then }));
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -985,8 +999,8 @@ impl Lifecycle {
             }
             State::Up { current, .. } => match due_cause(current, cx) {
                 None => {
-                    // A ping may be owed.
-                    self.pending.0 |= Pending::HEAD;
+                    // A ping may be owed, or a renewal.
+                    self.pending.set(Pending::HEAD);
                     self.fire_side(cx)
                 }
                 Some((cause, why)) => {
@@ -1021,12 +1035,12 @@ impl Lifecycle {
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
             wait.turn = Turn::Refreshing { asked: false };
-            self.pending.0 |= Pending::REPORT;
+            self.pending.set(Pending::REPORT);
         } else {
             wait.turn = Turn::Open;
         }
         self.wake_at = Instant::MAX;
-        self.pending.0 |= Pending::HEAD | Pending::TIMER;
+        self.pending.set(Pending::ATTEMPT | Pending::TIMER);
     }
 
     /// Whether these counts change how far the current connection is.

@@ -240,7 +240,7 @@ impl Lifecycle {
             Turn::Open
         };
         self.changed(cx.policy);
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::ATTEMPT);
     }
 
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {
@@ -314,7 +314,7 @@ impl Lifecycle {
             *beside = rotation;
         }
         self.moved = true;
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
         self.changed(cx.policy);
     }
 
