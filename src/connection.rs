@@ -59,6 +59,7 @@ impl Service {
 }
 
 impl Connection {
+    #[inline]
     pub(crate) const fn opening(
         id: ConnId,
         endpoint: Endpoint,

@@ -38,7 +38,7 @@ mod refresh;
 mod rotation;
 mod view;
 
-use crate::action::{Session, Why};
+use crate::action::{Action, Session, Why};
 use crate::backoff::{Cadence, Failures, draw};
 use crate::connection::{Connection, Service, Stage};
 use crate::credentials::Credentials;
@@ -762,27 +762,47 @@ impl Lifecycle {
 
 /// Attempts, ends and waits.
 impl Lifecycle {
-    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
-    /// nowhere (P1). The turn has come, so limits and floor admit; no close is owed, and none but a
-    /// rotation's is made while another is held (P4).
-    fn open(&mut self, cx: &mut Context<'_>) -> Option<(ConnId, Endpoint, Session)> {
+    /// The next `Open`, if one is to be handed out. No close is owed, and none but a rotation's is
+    /// made while another connection is held (P4).
+    #[inline]
+    fn open(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         if self.is_blocked() {
             return None;
         }
-        let (preferred, session) = match &self.state {
-            State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
+        match &self.state {
+            State::Waiting(wait) if wait.turn == Turn::Open => {
+                let session = wait.session;
+                let (endpoint, deadline) = self.charge(cx, wait.endpoint, session);
+                let conn = self.newest;
+                let current = Connection::opening(conn, endpoint, session, deadline);
+                self.state = State::Up { current, rotation: Rotation::none() };
+                // Nothing else comes before the report.
+                self.pending.0 = Pending::REPORT | Pending::TIMER;
+                Some(Action::Open { conn, endpoint, session })
+            }
             State::Up { rotation, .. } if rotation.turn == Turn::Open => {
-                (self.endpoints.pick(&cx.policy.endpoints, cx.now), Session::Fresh)
+                Some(self.open_successor(cx))
             }
             State::Waiting(_)
             | State::Idle
             | State::Up { .. }
             | State::Closing(_)
-            | State::Halted(_) => return None,
-        };
+            | State::Halted(_) => None,
+        }
+    }
+
+    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
+    /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
+    /// says what it dials and until when it may take.
+    #[inline]
+    fn charge(
+        &mut self,
+        cx: &mut Context<'_>,
+        preferred: Endpoint,
+        session: Session,
+    ) -> (Endpoint, Instant) {
         self.account(cx);
-        let terms = &cx.policy.endpoints;
-        let endpoint = self.endpoints.lowest_open(terms, cx.now).unwrap_or(preferred);
+        let endpoint = self.endpoints.dialled(&cx.policy.endpoints, cx.now, preferred);
         debug_assert!(cx.now >= self.endpoints.floor(endpoint), "P9: the floor admits");
         for (bucket, limit) in self.buckets.iter_mut().zip(limits(cx.policy)) {
             if let Some(limit) = limit {
@@ -795,18 +815,9 @@ impl Lifecycle {
         }
         self.newest = ConnId(self.newest.0.saturating_add(1));
         let deadline = cx.now.after(cx.policy.open_within);
-        let attempt = Connection::opening(self.newest, endpoint, session, deadline);
-        if let State::Up { rotation, .. } = &mut self.state {
-            rotation.begun(attempt, cx);
-            self.pending.set(Pending::REPORT | Pending::TIMER);
-        } else {
-            self.state = State::Up { current: attempt, rotation: Rotation::NONE };
-            // Nothing else comes before the report.
-            self.pending.0 = Pending::REPORT | Pending::TIMER;
-        }
         self.wake_at = self.wake_at.min(deadline);
         count(&mut cx.stats.attempts);
-        Some((self.newest, endpoint, session))
+        (endpoint, deadline)
     }
 
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is

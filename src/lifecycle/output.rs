@@ -30,8 +30,9 @@ impl Lifecycle {
         stats: &mut Stats,
         now: Instant,
     ) -> Option<Action> {
-        let mut cx = self.poll_context(policy, stats, now);
+        self.advance(now);
         if self.is_head_pending() {
+            let mut cx = Context { policy, stats, now: self.now };
             if let Some(action) = self.poll_head(&mut cx) {
                 return Some(action);
             }
@@ -77,8 +78,9 @@ impl Lifecycle {
             self.pending.clear(Pending::CLOSE);
         }
         if self.pending.has(Pending::ATTEMPT) {
-            if let Some((conn, endpoint, session)) = self.open(cx) {
-                return Some(Action::Open { conn, endpoint, session });
+            let action = self.open(cx);
+            if action.is_some() {
+                return action;
             }
             if let Some(ticket) = self.ask(cx) {
                 return Some(Action::RefreshCredentials { ticket });

@@ -15,7 +15,7 @@
 //! policy a move is break before make: a graceful close, then the next attempt.
 
 use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
-use crate::action::Why;
+use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Service};
 use crate::id::{ConnId, Endpoint};
@@ -61,14 +61,18 @@ pub(super) enum Side {
 }
 
 impl Rotation {
-    pub(super) const NONE: Self = Self {
-        side: Side::Alone,
-        turn: Turn::Waiting,
-        refreshed: false,
-        not_before: Instant::ZERO,
-        failures: 0,
-        barred: false,
-    };
+    /// Not a constant: one is copied as a whole, unused bytes of a successor included.
+    #[inline]
+    pub(super) const fn none() -> Self {
+        Self {
+            side: Side::Alone,
+            turn: Turn::Waiting,
+            refreshed: false,
+            not_before: Instant::ZERO,
+            failures: 0,
+            barred: false,
+        }
+    }
 
     /// A successor is dialled.
     pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
@@ -243,6 +247,20 @@ impl Lifecycle {
         self.pending.set(Pending::ATTEMPT);
     }
 
+    /// The successor's `Open` is handed out.
+    #[cold]
+    pub(super) fn open_successor(&mut self, cx: &mut Context<'_>) -> Action {
+        let session = Session::Fresh;
+        let preferred = self.endpoints.pick(&cx.policy.endpoints, cx.now);
+        let (endpoint, deadline) = self.charge(cx, preferred, session);
+        let conn = self.newest;
+        if let State::Up { rotation, .. } = &mut self.state {
+            rotation.begun(Connection::opening(conn, endpoint, session, deadline), cx);
+        }
+        self.pending.set(Pending::REPORT | Pending::TIMER);
+        Action::Open { conn, endpoint, session }
+    }
+
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {
         let target = self.endpoints.pick(&cx.policy.endpoints, cx.now);
         let mut free_at = self.endpoints.floor(target);
@@ -307,7 +325,7 @@ impl Lifecycle {
         self.sessions.established(successor.resumable, successor.session);
         *current = successor;
         current.stage = stage;
-        let rotation = Rotation { side, ..Rotation::NONE };
+        let rotation = Rotation { side, ..Rotation::none() };
         self.continuity = Continuity::Overlapped;
         self.failures.negotiated(spread);
         if let State::Up { rotation: beside, .. } = &mut self.state {
@@ -324,7 +342,7 @@ impl Lifecycle {
         let ready = successor.is_ready();
         let (resumable, session, spread) =
             (successor.resumable, successor.session, successor.spread);
-        self.enter(cx, State::Up { current: successor, rotation: Rotation::NONE });
+        self.enter(cx, State::Up { current: successor, rotation: Rotation::none() });
         if ready {
             self.continue_with(resumable, session, spread);
         }
