@@ -40,7 +40,7 @@ mod view;
 
 use crate::action::{Action, Session, Why};
 use crate::backoff::{Cadence, Failures, draw};
-use crate::connection::{Connection, Service, Stage};
+use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
 use crate::event::{By, Closure, Established, Event, Fact, Misuse};
@@ -1057,7 +1057,7 @@ impl Lifecycle {
     /// Whether these counts change how far the current connection is.
     #[inline]
     pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
-        self.service().is_some_and(|service| service.next(counts) != service)
+        matches!(&self.state, State::Up { current, .. } if current.stage.with(counts) != current.stage)
     }
 
     /// Tells how far the subscriptions of the current connection are.
@@ -1067,15 +1067,14 @@ impl Lifecycle {
         }
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        let Stage::Ready(service) = &mut current.stage else { return };
-        *service = service.next(counts);
-        match *service {
-            Service::Restoring => {}
-            Service::Live => {
+        current.stage = current.stage.with(counts);
+        match current.stage {
+            Stage::Opening | Stage::Greeting | Stage::Restoring => {}
+            Stage::Live => {
                 self.degraded_spent = false;
                 cx.stats.recovered(cx.now);
             }
-            Service::Degraded => {
+            Stage::Degraded => {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     let settled = is_settled(current, cx, false);
@@ -1104,10 +1103,12 @@ impl Lifecycle {
             State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {
                 return;
             }
-            State::Up { current, .. } => match current.stage {
-                Stage::Ready(service) => return cx.stats.served(spent, service),
-                Stage::Opening | Stage::Greeting => cx.stats.wanted(spent),
-            },
+            State::Up { current, .. } => {
+                cx.stats.connected(spent, current.stage);
+                if current.is_ready() {
+                    return;
+                }
+            }
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
                 Turn::Refreshing { .. } => cx.stats.wanted(spent),

@@ -30,14 +30,13 @@ impl Lifecycle {
         stats: &mut Stats,
         now: Instant,
     ) -> Option<Action> {
-        self.advance(now);
         if self.is_head_pending() {
-            let mut cx = Context { policy, stats, now: self.now };
+            let mut cx = self.poll_context(policy, stats, now);
             if let Some(action) = self.poll_head(&mut cx) {
                 return Some(action);
             }
         }
-        self.poll_tail()
+        self.poll_tail(now)
     }
 
     #[inline]
@@ -177,7 +176,7 @@ impl Lifecycle {
 
     /// Report, timer.
     #[inline]
-    pub(crate) fn poll_tail(&mut self) -> Option<Action> {
+    pub(crate) fn poll_tail(&mut self, now: Instant) -> Option<Action> {
         if self.pending.has(Pending::REPORT) {
             self.pending.clear(Pending::REPORT);
             let status = self.status();
@@ -187,6 +186,7 @@ impl Lifecycle {
             }
         }
         self.pending.0 = 0;
+        self.advance(now);
         self.poll_timer()
     }
 

@@ -17,7 +17,7 @@
 use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
 use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
-use crate::connection::{Connection, Service};
+use crate::connection::{Connection, Stage};
 use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
 use crate::seed::Jitter;
@@ -79,6 +79,10 @@ impl Rotation {
         self.turn = Turn::Waiting;
         self.refreshed = false;
         self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
+    }
+
+    pub(super) const fn is_under_way(&self) -> bool {
+        matches!(self.side, Side::Successor { .. })
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
@@ -156,9 +160,9 @@ impl Lifecycle {
 
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
-        let Some(service) = current.service() else { return Instant::MAX };
+        let restored = matches!(current.stage, Stage::Live | Stage::Degraded);
         let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
-        if !free || rotation.barred || service == Service::Restoring || self.is_blocked() {
+        if !free || rotation.barred || !restored || self.is_blocked() {
             return Instant::MAX;
         }
         let returns = policy.rotate.is_some() && current.endpoint != Endpoint(0);
