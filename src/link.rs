@@ -241,7 +241,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             }
             lifecycle.speech_drained();
         }
-        lifecycle.poll_tail()
+        lifecycle.poll_tail(now)
     }
 
     /// A request was handed out.
