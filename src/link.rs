@@ -329,8 +329,9 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     }
 
     fn check_number(&self, conn: ConnId, number: u64) -> Result<(), Misuse> {
-        let newest = self.subscriptions.newest();
-        if self.subscriptions.conn() == Some(conn) && (number == 0 || number > newest) {
+        let present = self.subscriptions.conn() == Some(conn);
+        if present && !self.subscriptions.was_handed_out(number) {
+            let newest = self.subscriptions.newest();
             return Err(Misuse::UnknownRequest { conn, number, newest });
         }
         Ok(())

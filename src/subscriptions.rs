@@ -172,6 +172,12 @@ impl Subscriptions {
         self.number
     }
 
+    /// Whether a request on the present connection had this number.
+    #[inline]
+    pub(crate) const fn was_handed_out(&self, number: u64) -> bool {
+        0 < number && number <= self.number
+    }
+
     pub(crate) const fn wake_at(&self) -> Instant {
         self.wake_at
     }
@@ -275,10 +281,11 @@ impl Subscriptions {
     #[inline(always)]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
+            && self.was_handed_out(request.number)
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
                     && slot.asked == Asked::Subscribe
-                    && self.is_last_request(slot, request.number)
+                    && self.is_last_request(slot, request)
                     && slot.is_wanted()
                     && !slot.marks.has(Marks::RESYNC)
                     && !is_given_up(slot, terms)
@@ -342,21 +349,19 @@ impl Subscriptions {
     fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
         let awaited = self.conn == Some(conn)
             && get(desk.slots, request.key.0)
-                .is_some_and(|slot| self.is_last_request(slot, request.number));
+                .is_some_and(|slot| self.is_last_request(slot, request));
         if !awaited {
             desk.stats.stale();
         }
         awaited
     }
 
-    /// Whether the key's last request has this number, and no answer yet. A slot keeps the low half
-    /// of a number; the whole one is the last that ends so.
+    /// Whether the key's last request has this number, and no answer yet.
     #[inline(always)]
-    fn is_last_request(&self, slot: &Slot, number: u64) -> bool {
-        let age = (self.number as u32).wrapping_sub(slot.number);
-        slot.asked != Asked::Nothing
-            && slot.era == self.era
-            && number == self.number.wrapping_sub(u64::from(age))
+    fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
+        // The low half decides: a key's older request would have to be 2^32 requests old.
+        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        last && slot.era == self.era
     }
 
     /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
