@@ -73,8 +73,6 @@ pub(crate) struct Subscriptions {
     /// The number of the last request on this connection.
     number: u64,
     pace: Bucket,
-    /// Something to say waits for the pace.
-    paced: bool,
     /// A retry whose time has come waits for the window.
     ripe: bool,
     /// A lower bound of the earliest deadline.
@@ -112,7 +110,6 @@ impl Subscriptions {
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
-            paced: false,
             ripe: false,
             wake_at: Instant::MAX,
         }
@@ -139,7 +136,7 @@ impl Subscriptions {
         (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         self.cursor = NOWHERE;
-        (self.paced, self.ripe) = (false, false);
+        self.ripe = false;
         self.wake_at = Instant::MAX;
         // Eras come round after 2^32 losses. One slot swept at each keeps every fact younger.
         if let Some(slot) = get(slots, self.sweep) {
@@ -440,7 +437,7 @@ impl Subscriptions {
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         let oldest = get(slots, self.in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
-        if let (Some(pace), true) = (terms.pace, self.paced) {
+        if let (Some(pace), true) = (terms.pace, self.may_speak(terms)) {
             let release = self.pace.release(pace);
             next = if release > now { next.min(release) } else { next };
         }
@@ -507,12 +504,10 @@ impl Subscriptions {
             self.release_retries(slots, terms, now);
         }
         let (conn, key) = (self.conn?, self.next_to_say(slots));
-        self.paced = false;
         let asked = to_say(get(slots, key)?);
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
             if now < release {
-                self.paced = true;
                 self.wake_at = self.wake_at.min(release);
                 return None;
             }
