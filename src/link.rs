@@ -234,7 +234,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     }
 
     /// A request was handed out.
-    #[inline(always)]
+    #[inline]
     fn spoken(&mut self) {
         count(&mut self.stats.requests);
         if !self.subscriptions.may_speak(&self.policy.subscriptions) {

@@ -208,7 +208,7 @@ impl List {
     /// Takes `key`, which is in this list, out of it, and leaves it its links: nobody reads the
     /// links of a slot that is in no list, nor the `previous` of the first. It is mostly the first
     /// that leaves; its neighbour is then not worth a visit.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], key: u32, through: Through) {
         let Some(slot) = get(slots, key) else { return };
         let Links { previous, next } = *through(slot);

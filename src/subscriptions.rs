@@ -275,7 +275,7 @@ impl Subscriptions {
     /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
     /// left to say about it, and the connection is as far as before, for other keys are pending.
     /// The caller has found that the answer came on the connection that is spoken on.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
             && self.was_handed_out(request.number)
@@ -296,7 +296,7 @@ impl Subscriptions {
     }
 
     /// The last request of this key was accepted.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
@@ -354,7 +354,7 @@ impl Subscriptions {
     }
 
     /// Whether the key's last request has this number, and no answer yet.
-    #[inline(always)]
+    #[inline]
     fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
         // The low half decides: a key's older request would have to be 2^32 requests old.
         let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
@@ -363,24 +363,27 @@ impl Subscriptions {
 
     /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
     /// known.
-    #[inline(always)]
+    #[inline]
     fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
         let slot = get(slots, key)?;
         let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         less(self.count_of(is_given_up(slot, terms)));
-        if slot.list == ListId::IN_FLIGHT {
-            less(&mut self.counts.in_flight);
-        }
         slot.asked = Asked::Nothing;
         slot.tries = 0;
         slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(slots, key);
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+            slot.list = ListId::NONE;
+            self.in_flight.remove(slots, key, queue);
+        } else {
+            self.take(slots, key);
+        }
         Some(answered)
     }
 
     /// What is known decides what is said next.
-    #[inline(always)]
+    #[inline]
     fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
         let Some(slot) = get(slots, key) else { return };
         slot.known = known;
@@ -472,7 +475,7 @@ impl Subscriptions {
     /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
     /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
     /// otherwise, and nothing has changed.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn replay(
         &mut self,
         slots: &mut [Slot],
@@ -569,7 +572,8 @@ impl Subscriptions {
         if self.in_flight.is_empty() {
             self.wake_at = self.wake_at.min(now.after(terms.ack_within));
         }
-        self.push(slots, key, ListId::IN_FLIGHT);
+        slot.list = ListId::IN_FLIGHT;
+        self.in_flight.push_back(slots, key, queue);
         more(&mut self.counts.in_flight);
         let request = Request { key: SubKey(key), number: self.number };
         match asked {
@@ -655,7 +659,6 @@ impl Subscriptions {
         }
     }
 
-    #[inline(always)]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
         if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
@@ -665,7 +668,6 @@ impl Subscriptions {
         }
     }
 
-    #[inline(always)]
     fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);
