@@ -164,23 +164,14 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::Opened { .. }
             | Event::Ready { .. }
             | Event::Received { .. }
-            | Event::Closed { .. } => {
-                lifecycle.apply(&mut cx, event);
-                if lifecycle.take_moved() || lifecycle.is_due() || cx.now >= subscriptions.wake_at()
-                {
-                    settle(lifecycle, subscriptions, slots, &mut cx);
-                } else {
-                    lifecycle.wake_by(subscriptions.wake_at());
-                }
-                return Ok(());
-            }
+            | Event::Closed { .. } => lifecycle.apply(&mut cx, event),
         }
-        if lifecycle.is_due() || lifecycle.serves_otherwise(subscriptions.counts()) {
+        let is_due = lifecycle.is_due() || cx.now >= subscriptions.wake_at();
+        if lifecycle.take_moved() || is_due || lifecycle.serves_otherwise(subscriptions.counts()) {
             settle(lifecycle, subscriptions, slots, &mut cx);
-        } else {
-            lifecycle.wake_by(subscriptions.wake_at());
-            lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
         }
+        lifecycle.wake_by(subscriptions.wake_at());
+        lifecycle.speech_may_follow(subscriptions.may_speak(&policy.subscriptions));
         Ok(())
     }
 
@@ -356,8 +347,6 @@ fn settle(
             break;
         }
     }
-    lifecycle.wake_by(subscriptions.wake_at());
-    lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
 }
 
 fn desk<'a>(slots: &'a mut [Slot], cx: &'a mut Context<'_>) -> Desk<'a> {
