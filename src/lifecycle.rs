@@ -783,7 +783,6 @@ impl Lifecycle {
     }
 
     /// Whether these counts change how far the ready connection is.
-    #[inline]
     pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
         match &self.state {
             State::Up(Connection { stage: Stage::Ready { service, .. }, .. }) => {

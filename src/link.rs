@@ -123,9 +123,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         }
         debug_assert!(subscriptions.conn() == Some(conn), "what is ready is spoken on");
         subscriptions.grant(slots, terms, request.key);
-        if subscriptions.may_speak(terms) {
-            lifecycle.speech_follows();
-        }
+        lifecycle.speech_may_follow(subscriptions.may_speak(terms));
         true
     }
 
@@ -219,7 +217,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 self.spoken();
                 return action;
             }
-            lifecycle.speech_drained();
+            lifecycle.speech_may_follow(false);
         }
         lifecycle.poll_tail()
     }
@@ -228,9 +226,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     #[inline]
     fn spoken(&mut self) {
         count(&mut self.stats.requests);
-        if !self.subscriptions.may_speak(&self.policy.subscriptions) {
-            self.lifecycle.speech_drained();
-        }
+        let may_speak = self.subscriptions.may_speak(&self.policy.subscriptions);
+        self.lifecycle.speech_may_follow(may_speak);
     }
 
     /// When [`Event::TimerFired`] is due at the latest; `None` while nothing but an event can change

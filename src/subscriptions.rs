@@ -489,7 +489,7 @@ impl Subscriptions {
         }
         let slot = get(slots, key)?;
         let is_void = slot.era != self.era && !slot.list.is_retry();
-        if !is_void || !slot.is_wanted() || slot.is_refused() {
+        if !is_void || slot.is_refused() {
             return None;
         }
         slot.renew(self.era);
@@ -584,7 +584,6 @@ impl Subscriptions {
     }
 
     /// Moves the keys whose retry is due to the queues.
-    #[inline(never)]
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         for step in 0..RETRY_STEPS {
             let list = ListId(step as u8);
@@ -616,7 +615,6 @@ impl Subscriptions {
 impl Subscriptions {
     /// Brings a slot up to the present era. A retry that another connection's silence caused is
     /// void; one that the server asked for is not.
-    #[inline]
     fn renew(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {

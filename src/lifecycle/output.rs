@@ -108,26 +108,20 @@ impl Lifecycle {
         Some(Action::Ping { conn })
     }
 
+    /// Whether the subscriptions may have something to say, and nothing comes before it.
     #[inline]
     pub(crate) const fn is_speech_next(&self) -> bool {
         self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    /// Tells whether the subscriptions may have something to say.
     #[inline]
-    pub(crate) const fn speech_drained(&mut self) {
-        self.pending.0 &= !Pending::SPEECH;
-    }
-
-    #[inline]
-    pub(crate) const fn speech_follows(&mut self) {
-        self.pending.0 |= Pending::SPEECH;
-    }
-
-    /// Whether the subscriptions may have something to say.
-    #[inline]
-    pub(crate) const fn speech_may_follow(&mut self, may_follow: bool) {
-        let others = self.pending.0 & !Pending::SPEECH;
-        self.pending.0 = if may_follow { others | Pending::SPEECH } else { others };
+    pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
+        if may_speak {
+            self.pending.0 |= Pending::SPEECH;
+        } else {
+            self.pending.0 &= !Pending::SPEECH;
+        }
     }
 
     /// The subscriptions have a deadline at `speech_at`.
