@@ -112,8 +112,9 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.handle_slowly(now, event)
     }
 
-    /// The answer path: the ack of a key, among others, on the ready connection while nothing is
-    /// due. What [`Self::handle_slowly`] does with it, less what it finds nothing to do for.
+    /// The answer path: the expected ack of one key among others, on the ready connection while
+    /// nothing is due. What [`Self::handle_slowly`] does with it, less what is known not to be the
+    /// case. False for anything else, and nothing has changed.
     #[inline(never)]
     fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
@@ -188,7 +189,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.poll_pending(now)
     }
 
-    /// The replay path: one key after the other, as a drain finds them after a reconnect.
+    /// The replay path: after a reconnect, one key after the other. Apart from the rest, and the
+    /// rest at its end, so that the compiler keeps it short.
     #[inline(never)]
     fn poll_pending(&mut self, now: Instant) -> Option<Action> {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;

@@ -148,8 +148,8 @@ impl Subscriptions {
         self.era = self.era.wrapping_add(1);
     }
 
-    /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
-    /// out to need no word.
+    /// Whether the window admits a request (P5) and there may be one. O(1): what is left of the
+    /// replay may turn out to need no word.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
         let window_open = self.counts.in_flight < u32::from(terms.window);
@@ -272,9 +272,10 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
-    /// left to say about it, and the connection is as far as before, for other keys are pending.
-    /// The caller has found that the answer came on the connection that is spoken on.
+    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
+    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
+    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
+    /// the connection that is spoken on.
     #[inline]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
@@ -472,9 +473,9 @@ impl Subscriptions {
 
 /// What is said, and when.
 impl Subscriptions {
-    /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
-    /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
-    /// otherwise, and nothing has changed.
+    /// The replay's next request, if it is its turn and can be said as it stands: nothing in the
+    /// queues, no pace to keep, the slot untouched since the last connection, and an older request
+    /// to decide when to wake. `None` otherwise, and nothing has changed.
     #[inline]
     pub(crate) fn replay(
         &mut self,
@@ -496,7 +497,7 @@ impl Subscriptions {
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 
-    /// The next request, if the pace admits one (P5).
+    /// The next request, if the pace admits one (P5). Only while [`Self::may_speak`].
     pub(crate) fn poll(
         &mut self,
         slots: &mut [Slot],
