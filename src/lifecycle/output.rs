@@ -143,26 +143,20 @@ impl Lifecycle {
         Some(Action::Ping { conn })
     }
 
+    /// Whether the subscriptions may have something to say, and nothing comes before it.
     #[inline]
     pub(crate) const fn is_speech_next(&self) -> bool {
         self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    /// Tells whether the subscriptions may have something to say.
     #[inline]
-    pub(crate) const fn speech_drained(&mut self) {
-        self.pending.clear(Pending::SPEECH);
-    }
-
-    #[inline]
-    pub(crate) const fn speech_follows(&mut self) {
-        self.pending.set(Pending::SPEECH);
-    }
-
-    /// Whether the subscriptions may have something to say.
-    #[inline]
-    pub(crate) const fn speech_may_follow(&mut self, may_follow: bool) {
-        self.pending.clear(Pending::SPEECH);
-        self.pending.0 |= if may_follow { Pending::SPEECH } else { 0 };
+    pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
+        if may_speak {
+            self.pending.set(Pending::SPEECH);
+        } else {
+            self.pending.clear(Pending::SPEECH);
+        }
     }
 
     /// Something has a deadline at `at`, too.
