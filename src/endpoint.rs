@@ -1,5 +1,8 @@
 //! Which server to dial: floors, quarantines, and the one that is due first.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::id::Endpoint;
 use crate::policy::{ENDPOINTS_MAX, Endpoints as Terms};
 use crate::time::{Instant, Nanos};

@@ -36,6 +36,8 @@
 mod output;
 mod refresh;
 mod rotation;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod view;
 
 use crate::action::{Action, Session, Why};
@@ -273,6 +275,11 @@ impl Lifecycle {
             armed: Instant::MAX,
             told: Status::IDLE,
         }
+    }
+
+    /// As [`Link::reseed`](crate::Link::reseed).
+    pub const fn reseed(&mut self, seed: Seed) {
+        self.jitter = Jitter::new(seed);
     }
 
     /// As [`Link::handle`](crate::Link::handle). There is no storage, hence every event about a key

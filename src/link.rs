@@ -1,5 +1,8 @@
 //! Everything that a driver of one link needs.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::action::Action;
 use crate::event::{Event, Misuse};
 use crate::id::{ConnId, Request, SubKey};
@@ -17,7 +20,7 @@ use crate::time::Instant;
 /// Its methods are of three kinds:
 ///
 /// - **Input**: [`handle`](Self::handle) takes every event. [`replace_storage`](Self::replace_storage)
-///   lends more room.
+///   lends more room, [`reseed`](Self::reseed) takes jitter from elsewhere.
 /// - **Output**: [`poll_action`](Self::poll_action) says what to do, until it says `None`. Then
 ///   [`deadline`](Self::deadline) says how long there is nothing to do.
 /// - **Getters**: [`status`](Self::status), [`phase`](Self::phase), [`stats`](Self::stats),
@@ -322,6 +325,12 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         Ok(core::mem::replace(&mut self.storage, larger))
     }
 
+    /// Takes jitter from another seed from now on; what was drawn stands. A clone, or one snapshot
+    /// restored twice, repeats its jitter until this parts them.
+    pub const fn reseed(&mut self, seed: Seed) {
+        self.lifecycle.reseed(seed);
+    }
+
     /// Refuses, without a trace, what a correct driver cannot do.
     fn check(&self, event: &Event) -> Result<(), Misuse> {
         self.lifecycle.check(event)?;
@@ -380,6 +389,6 @@ fn slot_of(slots: &[Slot], key: SubKey) -> Option<&Slot> {
 }
 
 /// The last index is kept for "no slot".
-fn capacity(slots: &[Slot]) -> u32 {
+pub(crate) fn capacity(slots: &[Slot]) -> u32 {
     u32::try_from(slots.len()).unwrap_or(u32::MAX)
 }

@@ -23,6 +23,12 @@
 //! turns the current connection's and a successor's (or, where a session keeps the subscriptions,
 //! nobody's), which their parity tells: so falling back is O(1), and so is taking over.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
+#[cfg(feature = "serde")]
+pub(crate) use snapshot::{Keys, Loader};
+
 use crate::action::Action;
 use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
@@ -30,7 +36,7 @@ use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
-    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish,
+    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue, wish,
 };
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
@@ -83,9 +89,9 @@ pub(crate) struct Subscriptions {
     parting: List,
     /// Keys to be subscribed again out of turn.
     again: List,
-    /// One list for each step of a key's ladder. All entries of one wait equally long, so that each
+    /// Two lists for each step of a key's ladder. All entries of one wait equally long, so that each
     /// list is in order of time by itself.
-    retries: [List; RETRY_STEPS],
+    retries: [List; RETRY_LISTS],
     counts: Counts,
     /// The number of the last request on this connection.
     number: u64,
@@ -136,7 +142,7 @@ impl Subscriptions {
             in_flight: List::EMPTY,
             parting: List::EMPTY,
             again: List::EMPTY,
-            retries: [List::EMPTY; RETRY_STEPS],
+            retries: [List::EMPTY; RETRY_LISTS],
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
@@ -244,6 +250,7 @@ impl Subscriptions {
     /// Begins another era: lists and counts of the one before are void.
     fn advance(&mut self, slots: &mut [Slot]) {
         (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
+        self.retries.iter_mut().take(RETRY_STEPS).for_each(|list| *list = List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         (self.cursor, self.search) = (NOWHERE, NOWHERE);
         self.ripe = false;
@@ -483,9 +490,8 @@ impl Subscriptions {
                 }
                 Refusal::Retry(delay) => {
                     slot.tries = answered.tries.saturating_add(1);
-                    slot.marks.set(Marks::ASKED_TO_WAIT);
                     let delay = delay.map(|delay| delay.nanos().min(desk.policy.server_delay_max));
-                    self.retry_later(desk, key, delay);
+                    self.retry_later(desk, key, delay, true);
                 }
             }
         }
@@ -582,7 +588,7 @@ impl Subscriptions {
             if let Some(slot) = get(desk.slots, key) {
                 slot.tries = tries.saturating_add(1);
             }
-            self.retry_later(desk, key, None);
+            self.retry_later(desk, key, None, false);
         } else {
             self.queue_up(desk.slots, key);
         }
@@ -609,18 +615,19 @@ impl Subscriptions {
         self.wake_at = next;
     }
 
-    /// Puts a key into the retry list for its tries, or for the `delay` that the server asked for.
-    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>) {
+    /// Puts a key into the retry list for its tries, or for the `delay` that the server named. What it
+    /// `asked` for holds over connections.
+    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>, asked: bool) {
         let terms = &desk.policy.subscriptions;
         let Some(slot) = get(desk.slots, key) else { return };
-        let asked = delay.unwrap_or(Nanos::ZERO);
-        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { asked };
-        let tries = if asked == Nanos::ZERO { slot.tries } else { 1 };
+        let delay = delay.unwrap_or(Nanos::ZERO);
+        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { delay };
+        let tries = if delay == Nanos::ZERO { slot.tries } else { 1 };
         let (step, wait) = step(terms, tries, floor);
-        slot.rounds = rounds(asked, wait);
+        slot.rounds = rounds(delay, wait);
         slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
-        self.push(desk.slots, key, ListId(step));
+        self.push(desk.slots, key, ListId::retry(step, asked));
     }
 }
 
@@ -643,7 +650,7 @@ impl Subscriptions {
             return None;
         }
         let slot = get(slots, key)?;
-        let is_void = slot.era != self.era && !slot.list.is_retry();
+        let is_void = slot.era != self.era && !slot.list.outlives();
         if !is_void || slot.is_refused() {
             return None;
         }
@@ -760,8 +767,8 @@ impl Subscriptions {
 
     /// Moves the keys whose retry is due to the queues.
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        for step in 0..RETRY_STEPS {
-            let list = ListId(step as u8);
+        for index in 0..RETRY_LISTS {
+            let list = ListId(index as u8);
             while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
                 if slot.rounds > 0 {
@@ -771,7 +778,6 @@ impl Subscriptions {
                     self.push(slots, key, list);
                     continue;
                 }
-                slot.marks.clear(Marks::ASKED_TO_WAIT);
                 self.take(slots, key);
                 self.renew(slots, key);
                 self.queue_up(slots, key);
@@ -788,22 +794,18 @@ impl Subscriptions {
 
 /// Places and counts.
 impl Subscriptions {
-    /// Brings a slot up to the present era. A retry that another connection's silence caused is
-    /// void; one that the server asked for is not.
-    fn renew(&mut self, slots: &mut [Slot], key: u32) {
+    /// Brings a slot up to the present era.
+    #[inline]
+    fn renew(&self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {
             return;
         }
-        let void = slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT);
         let base = self.base(slot);
         slot.renew(self.era);
         slot.base = base;
         if self.is_home(self.era) {
             slot.known = base;
-        }
-        if void {
-            self.take(slots, key);
         }
     }
 
@@ -824,7 +826,6 @@ impl Subscriptions {
         self.take(slots, key);
         if let Some(slot) = get(slots, key) {
             (slot.tries, slot.rounds) = (0, 0);
-            slot.marks.clear(Marks::ASKED_TO_WAIT);
         }
     }
 
@@ -833,7 +834,7 @@ impl Subscriptions {
             ListId::IN_FLIGHT => Some(&mut self.in_flight),
             ListId::PARTING => Some(&mut self.parting),
             ListId::AGAIN => Some(&mut self.again),
-            ListId(step) => self.retries.get_mut(usize::from(step)),
+            ListId(index) => self.retries.get_mut(usize::from(index)),
         }
     }
 

@@ -605,3 +605,21 @@ fn p12_error_close_and_timeout_of_one_connection_are_one_failure() {
     assert_eq!(opens(&hand.wait()), 1, "one retry");
     assert_eq!(hand.link.stats().failures, 1);
 }
+
+#[test]
+fn p5_a_retry_that_silence_caused_ends_with_its_connection() {
+    let mut hand = Hand::new(Policy::new());
+    let (conn, key) = (hand.dialled(1), SubKey::new(0));
+    hand.tell(Event::Subscribe { key });
+    let asked = subscribes(&hand.tell(Event::Opened { conn }));
+    hand.tell(Event::Acked { conn, request: asked[0] });
+    hand.tell(Event::Unsubscribe { key });
+    // The server does not answer within 10 s: it is asked again after a second.
+    hand.after(secs(10)).tell(Event::Received { conn });
+    hand.tell(Event::TimerFired);
+    hand.tell(Event::Closed { conn, closure: Closure::unknown() });
+    hand.tell(Event::RetryNow);
+    hand.tell(Event::Opened { conn: ConnId::new(2) });
+    assert_eq!(hand.link.phase(), Phase::Live);
+    assert_eq!(hand.link.deadline(), Some(hand.now.saturating_add(secs(15))), "but for a ping");
+}
