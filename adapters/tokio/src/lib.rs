@@ -39,6 +39,7 @@
 //! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
 //! | `redial.no_request` | `warn` | `conn`, `error`: there is nothing to dial with |
 //! | `redial.no_token` | `warn` | `fatal`, `error`: what [`Builder::tokens`] gave |
+//! | `redial.no_snapshot` | `warn` | `error`: why [`Snapshots`] cannot store the topics |
 //! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `tls`, `upgrade`, `read`, `write`), `error` |
 //! | `redial.opened` | `debug` | `conn` |
 //! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
@@ -69,6 +70,7 @@ mod outbox;
 mod protocol;
 mod queue;
 mod record;
+mod snapshots;
 mod socket;
 mod task;
 mod tls;
@@ -83,5 +85,6 @@ pub use protocol::{BadFrame, Inbound, Protocol};
 pub use redial;
 #[cfg(feature = "__rustls")]
 pub use rustls;
+pub use snapshots::{SnapshotError, Snapshots};
 pub use token::{Token, TokenError};
 pub use tokio_tungstenite::tungstenite;

@@ -46,6 +46,31 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         }
     }
 
+    /// As [`list`](Self::list) told; `None` if a topic stands there twice.
+    pub(crate) fn from_list(list: Vec<(T, bool)>) -> Option<Self> {
+        let mut topics = Self::new();
+        for (index, (topic, wanted)) in list.into_iter().enumerate() {
+            let key = SubKey::new(u32::try_from(index).ok()?);
+            if topics.keys.insert(topic.clone(), key).is_some() {
+                return None;
+            }
+            if !wanted {
+                topics.withdrawn.push_back(key);
+            }
+            topics.entries.push(Entry { wanted, listed: !wanted, ..Entry::wanted(topic) });
+        }
+        Some(topics)
+    }
+
+    /// All topics in the order of their keys, and whether they are wanted.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&T, bool)> {
+        self.entries.iter().map(|entry| (&entry.topic, entry.wanted))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The key of a topic that is wanted from now on. `None` only if there are no keys left, at
     /// four thousand million topics.
     pub(crate) fn want(&mut self, topic: T, link: &mut Link<Vec<Slot>>) -> Option<SubKey> {
