@@ -115,8 +115,9 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.handle_slowly(now, event)
     }
 
-    /// The answer path: the ack of a key, among others, on the ready connection while nothing is
-    /// due. What [`Self::handle_slowly`] does with it, less what it finds nothing to do for.
+    /// The answer path: the expected ack of one key among others, on the ready connection while
+    /// nothing is due. What [`Self::handle_slowly`] does with it, less what is known not to be the
+    /// case. False for anything else, and nothing has changed.
     #[inline(never)]
     fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
@@ -126,9 +127,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         }
         debug_assert!(subscriptions.conn() == Some(conn), "what is ready is spoken on");
         subscriptions.grant(slots, terms, request.key);
-        if subscriptions.may_speak(terms) {
-            lifecycle.speech_follows();
-        }
+        lifecycle.speech_may_follow(subscriptions.may_speak(terms));
         true
     }
 
@@ -175,26 +174,18 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::SessionLost { .. }
             | Event::CredentialsReady { .. }
             | Event::CredentialsFailed { .. }
-            | Event::Rotate => {
-                lifecycle.apply(&mut cx, event);
-                if lifecycle.take_moved() || lifecycle.is_due() || cx.now >= subscriptions.wake_at()
-                {
-                    settle(lifecycle, subscriptions, slots, &mut cx);
-                } else {
-                    lifecycle.wake_by(subscriptions.wake_at());
-                }
-                return Ok(());
-            }
+            | Event::Rotate => lifecycle.apply(&mut cx, event),
         }
-        if lifecycle.is_due()
+        let is_due = lifecycle.is_due() || cx.now >= subscriptions.wake_at();
+        if lifecycle.take_moved()
+            || is_due
             || subscriptions.is_rotating()
             || lifecycle.serves_otherwise(subscriptions.counts())
         {
             settle(lifecycle, subscriptions, slots, &mut cx);
-        } else {
-            lifecycle.wake_by(subscriptions.wake_at());
-            lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
         }
+        lifecycle.wake_by(subscriptions.wake_at());
+        lifecycle.speech_may_follow(subscriptions.may_speak(&policy.subscriptions));
         Ok(())
     }
 
@@ -213,7 +204,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
         self.poll_pending(now)
     }
 
-    /// The replay path: one key after the other, as a drain finds them after a reconnect.
+    /// The replay path: after a reconnect, one key after the other. Apart from the rest, and the
+    /// rest at its end, so that the compiler keeps it short.
     #[inline(never)]
     fn poll_pending(&mut self, now: Instant) -> Option<Action> {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
@@ -242,18 +234,17 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 self.spoken();
                 return action;
             }
-            lifecycle.speech_drained();
+            lifecycle.speech_may_follow(false);
         }
-        lifecycle.poll_tail()
+        lifecycle.poll_tail(now)
     }
 
     /// A request was handed out.
-    #[inline(always)]
+    #[inline]
     fn spoken(&mut self) {
         count(&mut self.stats.requests);
-        if !self.subscriptions.may_speak(&self.policy.subscriptions) {
-            self.lifecycle.speech_drained();
-        }
+        let may_speak = self.subscriptions.may_speak(&self.policy.subscriptions);
+        self.lifecycle.speech_may_follow(may_speak);
     }
 
     /// When [`Event::TimerFired`] is due at the latest; `None` while nothing but an event can change
@@ -387,8 +378,6 @@ fn settle(
             break;
         }
     }
-    lifecycle.wake_by(subscriptions.wake_at());
-    lifecycle.speech_may_follow(subscriptions.may_speak(&cx.policy.subscriptions));
 }
 
 fn desk<'a>(slots: &'a mut [Slot], cx: &'a mut Context<'_>) -> Desk<'a> {

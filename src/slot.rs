@@ -214,12 +214,13 @@ impl List {
         self.last = key;
     }
 
-    /// Takes `key`, which is in this list, out of it. What is first is mostly what leaves: the
-    /// next one's `previous` is then not worth a visit, for the first one's is never read.
-    #[inline(always)]
+    /// Takes `key`, which is in this list, out of it, and leaves it its links: nobody reads the
+    /// links of a slot that is in no list, nor the `previous` of the first. It is mostly the first
+    /// that leaves; its neighbour is then not worth a visit.
+    #[inline]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], key: u32, through: Through) {
         let Some(slot) = get(slots, key) else { return };
-        let Links { previous, next } = core::mem::replace(through(slot), Links::NONE);
+        let Links { previous, next } = *through(slot);
         if key == self.first {
             self.first = next;
             if next == NOWHERE {

@@ -96,8 +96,6 @@ pub(crate) struct Subscriptions {
     /// The number of the last request on this connection.
     number: u64,
     pace: Bucket,
-    /// Something to say waits for the pace.
-    paced: bool,
     /// A retry whose time has come waits for the window.
     ripe: bool,
     /// A lower bound of the earliest deadline.
@@ -148,7 +146,6 @@ impl Subscriptions {
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
-            paced: false,
             ripe: false,
             wake_at: Instant::MAX,
         }
@@ -256,7 +253,7 @@ impl Subscriptions {
         self.retries.iter_mut().take(RETRY_STEPS).for_each(|list| *list = List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         (self.cursor, self.search) = (NOWHERE, NOWHERE);
-        (self.paced, self.ripe) = (false, false);
+        self.ripe = false;
         self.wake_at = Instant::MAX;
         // Eras come round after 2^32 of them. One slot swept at each keeps every fact younger.
         self.renew(slots, self.sweep);
@@ -303,8 +300,8 @@ impl Subscriptions {
         self.counts.pending == 0 && self.counts.given_up == 0 && self.counts.in_flight == 0
     }
 
-    /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
-    /// out to need no word.
+    /// Whether the window admits a request (P5) and there may be one. O(1): what is left of the
+    /// replay may turn out to need no word.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
         let window_open = self.counts.in_flight < u32::from(terms.window);
@@ -326,6 +323,12 @@ impl Subscriptions {
             return Some(self.number);
         }
         self.parked.filter(|parked| parked.conn == conn).map(|parked| parked.number)
+    }
+
+    /// Whether a request on the present connection had this number.
+    #[inline]
+    pub(crate) const fn was_handed_out(&self, number: u64) -> bool {
+        0 < number && number <= self.number
     }
 
     pub(crate) const fn wake_at(&self) -> Instant {
@@ -425,17 +428,19 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
-    /// left to say about it, and the connection is as far as before, for other keys are pending.
-    /// The caller has found that the answer came on the connection that is spoken on.
-    #[inline(always)]
+    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
+    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
+    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
+    /// the connection that is spoken on.
+    #[inline]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
             && !self.is_rotating()
+            && self.was_handed_out(request.number)
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
                     && slot.asked == Asked::Subscribe
-                    && self.is_last_request(slot, request.number)
+                    && self.is_last_request(slot, request)
                     && slot.is_wanted()
                     && !slot.marks.has(Marks::RESYNC)
                     && !is_given_up(slot, terms)
@@ -449,7 +454,7 @@ impl Subscriptions {
     }
 
     /// The last request of this key was accepted.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
@@ -498,44 +503,45 @@ impl Subscriptions {
     fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
         let awaited = self.conn == Some(conn)
             && get(desk.slots, request.key.0)
-                .is_some_and(|slot| self.is_last_request(slot, request.number));
+                .is_some_and(|slot| self.is_last_request(slot, request));
         if !awaited {
             desk.stats.stale();
         }
         awaited
     }
 
-    /// Whether the key's last request has this number, and no answer yet. A slot keeps the low half
-    /// of a number; the whole one is the last that ends so.
-    #[inline(always)]
-    fn is_last_request(&self, slot: &Slot, number: u64) -> bool {
-        let age = (self.number as u32).wrapping_sub(slot.number);
-        slot.asked != Asked::Nothing
-            && slot.era == self.era
-            && number == self.number.wrapping_sub(u64::from(age))
+    /// Whether the key's last request has this number, and no answer yet.
+    #[inline]
+    fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
+        // The low half decides: a key's older request would have to be 2^32 requests old.
+        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        last && slot.era == self.era
     }
 
     /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
     /// known.
-    #[inline(always)]
+    #[inline]
     fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
         let slot = get(slots, key)?;
         let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         less(self.count_of(is_given_up(slot, terms)));
         self.unweigh_home(slot);
-        if slot.list == ListId::IN_FLIGHT {
-            less(&mut self.counts.in_flight);
-        }
         slot.asked = Asked::Nothing;
         slot.tries = 0;
         slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(slots, key);
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+            slot.list = ListId::NONE;
+            self.in_flight.remove(slots, key, queue);
+        } else {
+            self.take(slots, key);
+        }
         Some(answered)
     }
 
     /// What is known decides what is said next.
-    #[inline(always)]
+    #[inline]
     fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
         let Some(slot) = get(slots, key) else { return };
         slot.known = known;
@@ -594,7 +600,7 @@ impl Subscriptions {
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         let oldest = get(slots, self.in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
-        if let (Some(pace), true) = (terms.pace, self.paced) {
+        if let (Some(pace), true) = (terms.pace, self.may_speak(terms)) {
             let release = self.pace.release(pace);
             next = if release > now { next.min(release) } else { next };
         }
@@ -627,10 +633,10 @@ impl Subscriptions {
 
 /// What is said, and when.
 impl Subscriptions {
-    /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
-    /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
-    /// otherwise, and nothing has changed.
-    #[inline(always)]
+    /// The replay's next request, if it is its turn and can be said as it stands: nothing in the
+    /// queues, no pace to keep, the slot untouched since the last connection, and an older request
+    /// to decide when to wake. `None` otherwise, and nothing has changed.
+    #[inline]
     pub(crate) fn replay(
         &mut self,
         slots: &mut [Slot],
@@ -645,14 +651,14 @@ impl Subscriptions {
         }
         let slot = get(slots, key)?;
         let is_void = slot.era != self.era && !slot.list.outlives();
-        if !is_void || !slot.is_wanted() || slot.is_refused() {
+        if !is_void || slot.is_refused() {
             return None;
         }
         slot.renew(self.era);
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 
-    /// The next request, if the pace admits one (P5).
+    /// The next request, if the pace admits one (P5). Only while [`Self::may_speak`].
     pub(crate) fn poll(
         &mut self,
         slots: &mut [Slot],
@@ -666,12 +672,10 @@ impl Subscriptions {
             self.release_retries(slots, terms, now);
         }
         let (conn, key) = (self.conn?, self.next_to_say(slots));
-        self.paced = false;
         let asked = to_say(get(slots, key)?);
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
             if now < release {
-                self.paced = true;
                 self.wake_at = self.wake_at.min(release);
                 return None;
             }
@@ -750,7 +754,8 @@ impl Subscriptions {
         if self.in_flight.is_empty() {
             self.wake_at = self.wake_at.min(now.after(terms.ack_within));
         }
-        self.push(slots, key, ListId::IN_FLIGHT);
+        slot.list = ListId::IN_FLIGHT;
+        self.in_flight.push_back(slots, key, queue);
         more(&mut self.counts.in_flight);
         let request = Request { key: SubKey(key), number: self.number };
         match asked {
@@ -761,7 +766,6 @@ impl Subscriptions {
     }
 
     /// Moves the keys whose retry is due to the queues.
-    #[inline(never)]
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         for index in 0..RETRY_LISTS {
             let list = ListId(index as u8);
@@ -834,7 +838,6 @@ impl Subscriptions {
         }
     }
 
-    #[inline(always)]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
         if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
@@ -844,7 +847,6 @@ impl Subscriptions {
         }
     }
 
-    #[inline(always)]
     fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);

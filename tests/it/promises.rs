@@ -255,6 +255,36 @@ fn p5_a_cut_in_the_middle_of_the_replay_leaves_no_key_out() -> Outcome {
 }
 
 #[test]
+fn p5_a_replay_is_answered_in_any_order_and_waited_for_in_its_own() {
+    let mut hand = Hand::new(Policy::builder().ack_within(secs(3)).build().unwrap());
+    for key in [2, 0, 3, 1].map(SubKey::new) {
+        hand.tell(Event::Subscribe { key });
+    }
+    let (first, closure) = (hand.dialled(1), Closure::peer().code(1006));
+    hand.tell(Event::Opened { conn: first });
+    hand.tell(Event::Closed { conn: first, closure });
+    let conn = hand.dialled(2);
+    hand.link.handle(hand.now, Event::Opened { conn }).expect("no misuse");
+    let opened = hand.now;
+    let mut requests = vec![];
+    while let Some(action) = hand.link.poll_action(hand.now) {
+        requests.extend(subscribes(&[action]));
+        hand.now = hand.now.saturating_add(millis(10));
+    }
+    assert_eq!(requests.iter().map(|request| request.key.get()).collect::<Vec<_>>(), [2, 0, 3, 1]);
+    for (answered, waits_for) in [(2, 0), (0, 1), (3, 1)] {
+        let request = requests[answered];
+        assert_eq!(hand.tell(Event::Acked { conn, request }), []);
+        assert_eq!(hand.link.phase(), Phase::Restoring);
+        let answer_by = opened.saturating_add(secs(3) + millis(10) * waits_for);
+        assert!(hand.link.deadline().is_some_and(|at| at <= answer_by));
+    }
+    hand.tell(Event::Acked { conn, request: requests[1] });
+    assert_eq!(hand.link.phase(), Phase::Live);
+    assert_eq!(hand.link.counts().in_flight, 0);
+}
+
+#[test]
 fn p5_a_final_refusal_is_not_asked_again_and_harms_nobody() -> Outcome {
     let mut world = world();
     world.peer().refuses(1, Some(Refusal::Final));
@@ -544,6 +574,19 @@ fn p10_misuse_is_refused_without_a_trace() {
     assert_eq!(hand.link.stats().clock_anomalies, 0);
     hand.tell(Event::TimerFired);
     assert_eq!(hand.link.stats().clock_anomalies, 0, "not even the clock has moved");
+}
+
+#[test]
+fn p10_a_request_number_is_compared_whole() {
+    let mut hand = Hand::new(Policy::new());
+    let conn = hand.dialled(1);
+    hand.tell(Event::Subscribe { key: SubKey::new(0) });
+    hand.tell(Event::Subscribe { key: SubKey::new(1) });
+    let mut request = subscribes(&hand.tell(Event::Opened { conn }))[0];
+    request.number += 1 << 32;
+    let misuse = Misuse::UnknownRequest { conn, number: request.number, newest: 2 };
+    assert_eq!(hand.link.handle(hand.now, Event::Acked { conn, request }), Err(misuse));
+    assert_eq!(hand.link.counts().in_flight, 2);
 }
 
 #[test]

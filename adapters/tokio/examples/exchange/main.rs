@@ -9,14 +9,14 @@
 mod protocol;
 mod server;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
 use std::time::Duration;
 
 use redial_tokio::redial::{Limit, Overflow, Policy, Refresh, Rotation};
 use redial_tokio::tungstenite::client::IntoClientRequest;
 use redial_tokio::{Client, ClientEvent, Token};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use protocol::{Stream, Update, ask_snapshot};
 use server::{Exchange, KEY_LASTS, LIFETIME, SYMBOLS};
@@ -87,24 +87,38 @@ async fn main() -> Result<(), Box<dyn Error>> {
         handle.subscribe(symbol.to_owned());
     }
     let mut books: BTreeMap<String, Book> = BTreeMap::new();
+    // Snapshots count against the exchange's limit as well: two in a second, beside the pace.
+    let mut asks: VecDeque<String> = VecDeque::new();
+    let mut turns = interval(Duration::from_millis(500));
     let follow = async {
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                _ = turns.tick() => {
+                    if let Some(symbol) = asks.pop_front() {
+                        // The outbox has more room than there are symbols.
+                        let _ = handle.send(ask_snapshot(&symbol));
+                    }
+                    continue;
+                }
+            };
             match event {
-                ClientEvent::Data { topic: Some(symbol), data, .. } => {
+                Some(ClientEvent::Data { topic: Some(symbol), data, .. }) => {
                     books.entry(symbol).or_default().take(data);
                 }
-                ClientEvent::Gap { topic, missing } => {
+                Some(ClientEvent::Gap { topic, missing }) => {
                     let book = books.entry(topic.clone()).or_default();
                     book.missing.extend(missing.first..=missing.last);
-                    handle.send(ask_snapshot(&topic));
+                    asks.push_back(topic);
                 }
-                ClientEvent::Status(status) => {
+                Some(ClientEvent::Status(status)) => {
                     println!("{:?}, rotating {}", status.phase, status.rotating);
-                    if handle.stats().rotations == ROTATIONS && !status.rotating {
-                        return;
-                    }
                 }
-                other => println!("{other:?}"),
+                Some(other) => println!("{other:?}"),
+                None => return,
+            }
+            if handle.stats().rotations == ROTATIONS && asks.is_empty() {
+                return;
             }
         }
     };
