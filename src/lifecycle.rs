@@ -366,6 +366,7 @@ impl Lifecycle {
     /// Applies one event, without the deadlines.
     #[inline]
     pub(crate) fn apply(&mut self, cx: &mut Context<'_>, event: Event) {
+        self.account(cx);
         match event {
             Event::Start => self.start(cx),
             Event::Stop => self.stop(cx),
@@ -407,6 +408,7 @@ impl Lifecycle {
     /// Applies the deadlines that are due.
     pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
         while self.is_due() {
+            self.account(cx);
             if !self.fire_one(cx) {
                 self.wake_at = self.own_deadline(cx.policy);
                 self.pending.set(Pending::TIMER);
@@ -477,7 +479,6 @@ impl Lifecycle {
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         cx.stats.unwanted();
         self.cause = None;
         self.sessions.forget();
@@ -507,7 +508,6 @@ impl Lifecycle {
     }
 
     fn retry_now(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
@@ -550,7 +550,6 @@ impl Lifecycle {
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
     fn condition(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut Self)) {
-        self.account(cx);
         let was_blocked = self.is_blocked();
         change(self);
         let blocked = self.is_blocked();
@@ -567,7 +566,6 @@ impl Lifecycle {
 /// What the driver reports of sockets.
 impl Lifecycle {
     fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        self.account(cx);
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
             self.heard(cx, conn);
@@ -611,7 +609,6 @@ impl Lifecycle {
         if expected && connection(&mut self.state, conn).is_some_and(|it| !it.is_open()) {
             self.opened(cx, conn);
         }
-        self.account(cx);
         match connection(&mut self.state, conn) {
             Some(connection) if connection.stage == Stage::Greeting => {
                 connection.heard(cx.now);
@@ -846,7 +843,6 @@ impl Lifecycle {
     /// reported of it later (P12). A successor takes the place of a wait.
     #[inline]
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
-        self.account(cx);
         self.cause = Some(ended.cause);
         let successor = self.take_successor();
         let (halted, cadence) = self.learn(cx, &ended);
@@ -962,7 +958,6 @@ impl Lifecycle {
 
     #[inline]
     fn enter(&mut self, cx: &mut Context<'_>, state: State) {
-        self.account(cx);
         self.state = state;
         self.moved = true;
         self.changed(cx.policy);
@@ -1064,7 +1059,6 @@ impl Lifecycle {
 
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         if self.is_outage_over(cx.policy) {
             return self.enter(cx, State::Halted(Halted::Exhausted));
         }
@@ -1114,7 +1108,8 @@ impl Lifecycle {
         self.changed(cx.policy);
     }
 
-    /// Adds the time since the last accounting to the sums of the phase that it was spent in.
+    /// Adds the time since the last accounting to the sums of the phase that it was spent in. Called
+    /// before anything changes: an event is applied, a deadline fires, an `Open` is handed out.
     #[inline]
     fn account(&mut self, cx: &mut Context<'_>) {
         if cx.now > self.outage.counted_to {

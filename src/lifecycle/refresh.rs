@@ -38,7 +38,6 @@ impl Lifecycle {
         if !self.credentials.answered(ticket) {
             return cx.stats.stale();
         }
-        self.account(cx);
         let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
         // What lasts no time is no reason to ask as fast as answers come (P2).
         let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
@@ -64,7 +63,6 @@ impl Lifecycle {
     /// No credentials: an attempt that waited for them has failed, or is pointless (P13). On a ready
     /// connection they are asked for again, and nothing else changes.
     pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fatal: bool) {
-        self.account(cx);
         self.credentials.give_up();
         match &self.state {
             State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
