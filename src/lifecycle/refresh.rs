@@ -49,7 +49,7 @@ impl Lifecycle {
             State::Up { .. } => self.rotation_refreshed(),
             State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
         }
-        self.changed(cx.policy);
+        self.changed();
     }
 
     pub(super) fn not_fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, fatal: bool) {
@@ -78,7 +78,7 @@ impl Lifecycle {
                 if fatal {
                     self.learn(cx, &ended);
                     self.cause = Some(Cause::Credentials);
-                    return self.enter(cx, State::Halted(Halted::Unauthorized));
+                    return self.enter(State::Halted(Halted::Unauthorized));
                 }
                 self.end(cx, ended);
             }
@@ -88,7 +88,7 @@ impl Lifecycle {
                 let again = if fatal { Instant::MAX } else { cx.now.after(delay) };
                 self.credentials.renew_at(again);
                 self.rotation_not_refreshed(cx, fatal);
-                self.changed(cx.policy);
+                self.changed();
             }
             State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
         }
