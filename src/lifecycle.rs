@@ -82,8 +82,8 @@ pub struct Lifecycle {
     now: Instant,
     wake_at: Instant,
     pending: Pending,
-    /// A state was entered: who may be spoken to may have changed.
-    moved: bool,
+    /// What the end of a call has to settle.
+    unsettled: Unsettled,
     /// The newest connection handed out.
     newest: ConnId,
     state: State,
@@ -198,6 +198,17 @@ impl Pending {
     }
 }
 
+/// What may follow from the transitions of a call, and is worked out once at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Unsettled(u8);
+
+impl Unsettled {
+    /// A state was entered: who may be spoken to may have changed.
+    const MOVED: u8 = 1;
+    /// The earliest deadline may be another one.
+    const DEADLINE: u8 = 2;
+}
+
 /// How a connection or an attempt ended.
 struct Ended {
     settled: bool,
@@ -252,7 +263,7 @@ impl Lifecycle {
             now: Instant::ZERO,
             wake_at: Instant::MAX,
             pending: Pending(0),
-            moved: false,
+            unsettled: Unsettled(0),
             newest: ConnId(0),
             state: State::Idle,
             paused: false,
@@ -307,12 +318,14 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        while self.is_due() || self.take_moved() {
+        while self.is_unsettled() {
             self.fire_due(&mut cx);
+            self.steered();
             self.serve(&mut cx, Counts::default());
-            if self.speakers(cx.policy).successor.is_some() {
+            if self.has_ready_successor() {
                 self.switch(&mut cx);
             }
+            self.set_deadline(cx.policy);
         }
         Ok(())
     }
@@ -366,6 +379,7 @@ impl Lifecycle {
     /// Applies one event, without the deadlines.
     #[inline]
     pub(crate) fn apply(&mut self, cx: &mut Context<'_>, event: Event) {
+        self.account(cx);
         match event {
             Event::Start => self.start(cx),
             Event::Stop => self.stop(cx),
@@ -407,11 +421,13 @@ impl Lifecycle {
     /// Applies the deadlines that are due.
     pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
         while self.is_due() {
+            self.account(cx);
             if !self.fire_one(cx) {
-                self.wake_at = self.own_deadline(cx.policy);
+                self.unsettled.0 |= Unsettled::DEADLINE;
                 self.pending.set(Pending::TIMER);
                 return;
             }
+            self.set_deadline(cx.policy);
         }
     }
 
@@ -421,10 +437,25 @@ impl Lifecycle {
         self.now >= self.wake_at
     }
 
-    /// Whether a state was entered since the last call.
+    /// Whether a deadline is due, or transitions have left something to settle.
     #[inline]
-    pub(crate) fn take_moved(&mut self) -> bool {
-        core::mem::take(&mut self.moved)
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.is_due() || self.unsettled.0 != 0
+    }
+
+    /// Who may be spoken to is known to the subscriptions.
+    #[inline]
+    pub(crate) fn steered(&mut self) {
+        self.unsettled.0 &= !Unsettled::MOVED;
+    }
+
+    /// Works out the earliest deadline, if it may be another one.
+    #[inline]
+    pub(crate) fn set_deadline(&mut self, policy: &Policy) {
+        if self.unsettled.0 & Unsettled::DEADLINE != 0 {
+            self.unsettled.0 &= !Unsettled::DEADLINE;
+            self.wake_at = self.own_deadline(policy);
+        }
     }
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
@@ -477,13 +508,12 @@ impl Lifecycle {
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         cx.stats.unwanted();
         self.cause = None;
         self.sessions.forget();
         self.drop_side(Why::Stop);
         match &mut self.state {
-            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(cx, State::Idle),
+            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
             State::Closing(closing) => {
                 closing.then = Then::Idle;
                 // A close that the driver was told of keeps its reason.
@@ -495,23 +525,22 @@ impl Lifecycle {
             State::Up { current, .. } if !current.is_open() => {
                 let id = current.id;
                 self.abort(id, Why::Stop);
-                self.enter(cx, State::Idle);
+                self.enter(State::Idle);
             }
             State::Up { current, .. } => {
                 if is_settled(current, cx, false) {
                     count(&mut cx.stats.settled);
                 }
-                self.close(cx, Why::Stop, Then::Idle);
+                self.close(Why::Stop, Then::Idle);
             }
         }
     }
 
     fn retry_now(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
-            self.changed(cx.policy);
+            self.changed();
         }
     }
 
@@ -550,7 +579,6 @@ impl Lifecycle {
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
     fn condition(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut Self)) {
-        self.account(cx);
         let was_blocked = self.is_blocked();
         change(self);
         let blocked = self.is_blocked();
@@ -560,14 +588,13 @@ impl Lifecycle {
         }
         // A rotation that waited for the way to be free.
         self.pending.set(Pending::ATTEMPT);
-        self.changed(cx.policy);
+        self.changed();
     }
 }
 
 /// What the driver reports of sockets.
 impl Lifecycle {
     fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        self.account(cx);
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
             self.heard(cx, conn);
@@ -584,7 +611,7 @@ impl Lifecycle {
             Some(within) => {
                 connection.opened(heartbeat, cx.now, cx.now.after(within), jitter);
                 self.progressed(cx, conn);
-                self.changed(cx.policy);
+                self.changed();
             }
         }
     }
@@ -611,7 +638,6 @@ impl Lifecycle {
         if expected && connection(&mut self.state, conn).is_some_and(|it| !it.is_open()) {
             self.opened(cx, conn);
         }
-        self.account(cx);
         match connection(&mut self.state, conn) {
             Some(connection) if connection.stage == Stage::Greeting => {
                 connection.heard(cx.now);
@@ -652,8 +678,8 @@ impl Lifecycle {
         } else {
             self.progressed(cx, conn);
         }
-        self.moved = true;
-        self.changed(cx.policy);
+        self.unsettled.0 |= Unsettled::MOVED;
+        self.changed();
     }
 
     /// The current connection is ready: says how it continues the one before (P14).
@@ -710,7 +736,7 @@ impl Lifecycle {
         if ready && self.is_current(conn) {
             self.failures.negotiated(spread);
         }
-        self.changed(cx.policy);
+        self.changed();
     }
 
     /// The server cannot resume: before ready the attempt has failed, and the next one is fresh.
@@ -764,7 +790,7 @@ impl Lifecycle {
 
     fn closed_gracefully(&mut self, cx: &mut Context<'_>, closing: Closing) {
         match closing.then {
-            Then::Idle => self.enter(cx, State::Idle),
+            Then::Idle => self.enter(State::Idle),
             Then::Begin => self.begin_afresh(cx),
             Then::Lose { settled, cause } => {
                 let ended = Ended {
@@ -846,7 +872,6 @@ impl Lifecycle {
     /// reported of it later (P12). A successor takes the place of a wait.
     #[inline]
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
-        self.account(cx);
         self.cause = Some(ended.cause);
         let successor = self.take_successor();
         let (halted, cadence) = self.learn(cx, &ended);
@@ -854,10 +879,10 @@ impl Lifecycle {
             if let Some(successor) = successor {
                 self.abort(successor.id, Why::Moved);
             }
-            return self.enter(cx, State::Halted(halted));
+            return self.enter(State::Halted(halted));
         }
         if let Some(successor) = successor {
-            return self.promote(cx, successor);
+            return self.promote(successor);
         }
         if ended.settled && ended.cause == Cause::Moved {
             return self.wait(cx, Nanos::ZERO, false);
@@ -957,21 +982,20 @@ impl Lifecycle {
         let backoff = cx.now.after(backoff);
         let (_, mut terms) = self.terms(cx);
         let wait = Wait::new(backoff, spread, target, bound, &mut terms);
-        self.enter(cx, State::Waiting(wait));
+        self.enter(State::Waiting(wait));
     }
 
     #[inline]
-    fn enter(&mut self, cx: &mut Context<'_>, state: State) {
-        self.account(cx);
+    fn enter(&mut self, state: State) {
         self.state = state;
-        self.moved = true;
-        self.changed(cx.policy);
+        self.unsettled.0 |= Unsettled::MOVED;
+        self.changed();
     }
 
     /// Deadline, report and timer may differ from what they were.
     #[inline]
-    fn changed(&mut self, policy: &Policy) {
-        self.wake_at = self.own_deadline(policy);
+    fn changed(&mut self) {
+        self.unsettled.0 |= Unsettled::DEADLINE;
         self.pending.set(Pending::REPORT | Pending::TIMER);
     }
 
@@ -984,13 +1008,13 @@ impl Lifecycle {
     }
 
     /// The current connection is to be closed with a handshake.
-    fn close(&mut self, cx: &mut Context<'_>, why: Why, then: Then) {
+    fn close(&mut self, why: Why, then: Then) {
         self.drop_side(why);
         let State::Up { current, .. } = &self.state else { return };
         let (id, endpoint) = (current.id, current.endpoint);
         let resumed = current.session == Session::Resume;
         let closing = Closing { id, endpoint, resumed, why, deadline: None, then };
-        self.enter(cx, State::Closing(closing));
+        self.enter(State::Closing(closing));
         self.pending.set(Pending::CLOSE);
     }
 
@@ -1064,9 +1088,8 @@ impl Lifecycle {
 
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         if self.is_outage_over(cx.policy) {
-            return self.enter(cx, State::Halted(Halted::Exhausted));
+            return self.enter(State::Halted(Halted::Exhausted));
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };
@@ -1106,15 +1129,16 @@ impl Lifecycle {
                     let settled = is_settled(current, cx, false);
                     self.cause = Some(Cause::Degraded);
                     let then = Then::Lose { settled, cause: Cause::Degraded };
-                    return self.close(cx, Why::Degraded, then);
+                    return self.close(Why::Degraded, then);
                 }
             }
         }
         // A move that was asked for while the keys were restored may begin.
-        self.changed(cx.policy);
+        self.changed();
     }
 
-    /// Adds the time since the last accounting to the sums of the phase that it was spent in.
+    /// Adds the time since the last accounting to the sums of the phase that it was spent in. Called
+    /// before anything changes: an event is applied, a deadline fires, an `Open` is handed out.
     #[inline]
     fn account(&mut self, cx: &mut Context<'_>) {
         if cx.now > self.outage.counted_to {

@@ -176,9 +176,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::CredentialsFailed { .. }
             | Event::Rotate => lifecycle.apply(&mut cx, event),
         }
-        let is_due = lifecycle.is_due() || cx.now >= subscriptions.wake_at();
-        if lifecycle.take_moved()
-            || is_due
+        if lifecycle.is_unsettled()
+            || cx.now >= subscriptions.wake_at()
             || subscriptions.is_rotating()
             || lifecycle.serves_otherwise(subscriptions.counts())
         {
@@ -367,6 +366,7 @@ fn settle(
     // Serving may close a degraded connection or let a move begin, a successor may take over.
     loop {
         lifecycle.fire_due(cx);
+        lifecycle.steered();
         subscriptions.steer(slots, lifecycle.speakers(cx.policy));
         subscriptions.fire_due(&mut desk(slots, cx));
         if !subscriptions.is_on_successor() {
@@ -374,7 +374,8 @@ fn settle(
         } else if subscriptions.is_all_answered() {
             lifecycle.switch(cx);
         }
-        if !lifecycle.take_moved() && !lifecycle.is_due() && !subscriptions.can_turn() {
+        lifecycle.set_deadline(cx.policy);
+        if !lifecycle.is_unsettled() && !subscriptions.can_turn() {
             break;
         }
     }

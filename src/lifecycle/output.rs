@@ -24,12 +24,7 @@ impl Lifecycle {
     }
 
     #[inline(never)]
-    fn poll_pending(
-        &mut self,
-        policy: &Policy,
-        stats: &mut Stats,
-        now: Instant,
-    ) -> Option<Action> {
+    fn poll_pending(&mut self, policy: &Policy, stats: &mut Stats, now: Instant) -> Option<Action> {
         if self.is_head_pending() {
             let mut cx = self.poll_context(policy, stats, now);
             if let Some(action) = self.poll_head(&mut cx) {

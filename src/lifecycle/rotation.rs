@@ -14,7 +14,9 @@
 //! successor is the link's attempt: there is never a third connection (P4). Without a `rotate` in the
 //! policy a move is break before make: a graceful close, then the next attempt.
 
-use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
+use super::{
+    Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, due_cause, limits,
+};
 use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Stage};
@@ -126,7 +128,7 @@ pub(super) fn draw_rotate_at(cx: &Context<'_>, jitter: &mut Jitter) -> Instant {
 impl Lifecycle {
     /// The application asks. Without a ready connection, and while one is under way, nothing.
     pub(super) fn rotate(&mut self, cx: &Context<'_>) {
-        self.rotate_by(cx, cx.now);
+        self.rotate_by(cx.now);
     }
 
     /// The server asks: within half of what it gives us, at an instant of our own, or a herd moves
@@ -147,14 +149,14 @@ impl Lifecycle {
         let within = within.nanos().min(cx.policy.server_delay_max);
         let latest = Nanos(within.0 / 2).max(cx.policy.retry.first_within);
         let delay = draw(&mut self.jitter, Nanos::ZERO, latest);
-        self.rotate_by(cx, cx.now.after(delay));
+        self.rotate_by(cx.now.after(delay));
     }
 
-    fn rotate_by(&mut self, cx: &Context<'_>, at: Instant) {
+    fn rotate_by(&mut self, at: Instant) {
         let State::Up { current, rotation } = &mut self.state else { return };
         if current.is_ready() && rotation.successor().is_none() {
             current.rotate_at = at.min(current.rotate_at);
-            self.changed(cx.policy);
+            self.changed();
         }
     }
 
@@ -234,12 +236,12 @@ impl Lifecycle {
         if cx.policy.rotate.is_none() {
             let settled = super::is_settled(current, cx, false);
             self.cause = Some(Cause::Moved);
-            return self.close(cx, Why::Moved, Then::Lose { settled, cause: Cause::Moved });
+            return self.close(Why::Moved, Then::Lose { settled, cause: Cause::Moved });
         }
         if free_at > cx.now {
             let within = cx.policy.attempts.map_or(cx.policy.retry.first_within, |it| it.interval);
             rotation.not_before = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
-            return self.changed(cx.policy);
+            return self.changed();
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         rotation.turn = if needed && !rotation.refreshed {
@@ -247,7 +249,7 @@ impl Lifecycle {
         } else {
             Turn::Open
         };
-        self.changed(cx.policy);
+        self.changed();
         self.pending.set(Pending::ATTEMPT);
     }
 
@@ -337,18 +339,18 @@ impl Lifecycle {
         if let State::Up { rotation: beside, .. } = &mut self.state {
             *beside = rotation;
         }
-        self.moved = true;
+        self.unsettled.0 |= Unsettled::MOVED;
         self.pending.set(Pending::CLOSE);
-        self.changed(cx.policy);
+        self.changed();
     }
 
     /// The current connection is lost while a successor is there: that one is the link's attempt,
     /// and what lay between is lost (P4, P14).
-    pub(super) fn promote(&mut self, cx: &mut Context<'_>, successor: Connection) {
+    pub(super) fn promote(&mut self, successor: Connection) {
         let ready = successor.is_ready();
         let (resumable, session, spread) =
             (successor.resumable, successor.session, successor.spread);
-        self.enter(cx, State::Up { current: successor, rotation: Rotation::none() });
+        self.enter(State::Up { current: successor, rotation: Rotation::none() });
         if ready {
             self.continue_with(resumable, session, spread);
         }
@@ -383,7 +385,7 @@ impl Lifecycle {
         if let Some(why) = abort {
             self.abort(conn, why);
         }
-        self.moved = true;
+        self.unsettled.0 |= Unsettled::MOVED;
         self.rotate_later(cx);
     }
 
@@ -394,7 +396,7 @@ impl Lifecycle {
         rotation.refreshed = false;
         let delay = side_draw(&cx.policy.retry, rotation.failures, &mut self.jitter);
         rotation.not_before = cx.now.after(delay);
-        self.changed(cx.policy);
+        self.changed();
     }
 
     /// What lies beside was reported closed.
@@ -405,7 +407,7 @@ impl Lifecycle {
             Side::Successor { .. } => self.fail_successor(cx, conn, verdict, None),
             Side::Leaving { .. } => {
                 rotation.side = Side::Alone;
-                self.changed(cx.policy);
+                self.changed();
             }
         }
     }
@@ -427,7 +429,7 @@ impl Lifecycle {
     pub(super) fn drop_side(&mut self, why: Why) {
         if let Some(successor) = self.take_successor() {
             self.abort(successor.id, why);
-            self.moved = true;
+            self.unsettled.0 |= Unsettled::MOVED;
         }
     }
 

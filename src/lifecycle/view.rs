@@ -138,6 +138,13 @@ impl Lifecycle {
         }
     }
 
+    /// Whether a rotation's successor is ready.
+    #[inline]
+    pub(super) fn has_ready_successor(&self) -> bool {
+        let State::Up { rotation, .. } = &self.state else { return false };
+        rotation.successor().is_some_and(Connection::is_ready)
+    }
+
     /// The connections on which subscriptions may be spoken.
     pub(crate) fn speakers(&self, policy: &Policy) -> Speakers {
         let kept = policy.sessions.subscriptions == OnResume::Kept;
