@@ -41,9 +41,11 @@ impl Lifecycle {
 
     fn close_locally(&mut self, cx: &mut Context<'_>, conn: ConnId, counts: Counts) {
         self.apply(cx, Event::Closed { conn, closure: Closure::local() });
-        while self.is_due() || self.take_moved() {
+        while self.is_unsettled() {
             self.fire_due(cx);
+            self.steered();
             self.serve(cx, counts);
+            self.set_deadline(cx.policy);
         }
     }
 
@@ -140,8 +142,9 @@ impl Lifecycle {
                 State::Waiting(self.restored_wait(wait, policy, clock))
             }
         };
-        self.changed(policy);
-        self.pending.0 |= Pending::HEAD;
+        self.changed();
+        self.set_deadline(policy);
+        self.pending.set(Pending::HEAD);
     }
 
     fn restored_wait(&mut self, wait: &record::Wait, policy: &Policy, clock: &Clock) -> Wait {
