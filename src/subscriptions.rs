@@ -809,9 +809,13 @@ impl Subscriptions {
         }
     }
 
-    /// Puts a key that is in no list into the queue for what is to be said about it, if anything.
+    /// Puts a key that is in no list into the queue for what is to be said about it, if anything. One
+    /// that waits, for its answer or because the server asked it to, keeps its place.
     fn queue_up(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
+        if slot.list != ListId::NONE {
+            return;
+        }
         match to_say(slot) {
             Asked::Nothing => {}
             // The replay will come to it in its turn, on this connection or the next.
@@ -839,6 +843,7 @@ impl Subscriptions {
     }
 
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
+        debug_assert!(get(slots, key).is_none_or(|slot| slot.list == ListId::NONE), "one list");
         if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
         }
