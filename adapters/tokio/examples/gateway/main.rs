@@ -27,9 +27,8 @@ const fn ms(millis: u64) -> Duration {
 
 /// The gateway's rules as a policy, at twenty times their speed.
 fn policy() -> Result<Policy, Box<dyn Error>> {
-    let heartbeat = Heartbeat::new(HEARTBEAT, HEARTBEAT)
-        .pings(Pings::Always)
-        .first(FirstPing::Jittered);
+    let heartbeat =
+        Heartbeat::new(HEARTBEAT, HEARTBEAT).pings(Pings::Always).first(FirstPing::Jittered);
     // 1 000 identifies a day: at most 500 at once and 500 more in the course of it.
     let a_day = Limit::new(500, Duration::from_secs(24 * 3_600) / 500 / 20);
     let halts = [4004, 4010, 4011, 4012, 4013, 4014];
