@@ -36,11 +36,13 @@
 mod output;
 mod refresh;
 mod rotation;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod view;
 
-use crate::action::{Session, Why};
+use crate::action::{Action, Session, Why};
 use crate::backoff::{Cadence, Failures, draw};
-use crate::connection::{Connection, Service, Stage};
+use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
 use crate::event::{By, Closure, Established, Event, Fact, Misuse};
@@ -80,8 +82,8 @@ pub struct Lifecycle {
     now: Instant,
     wake_at: Instant,
     pending: Pending,
-    /// A state was entered: who may be spoken to may have changed.
-    moved: bool,
+    /// What the end of a call has to settle.
+    unsettled: Unsettled,
     /// The newest connection handed out.
     newest: ConnId,
     state: State,
@@ -172,14 +174,39 @@ struct Outage {
 pub(crate) struct Pending(u8);
 
 impl Pending {
-    /// Close, Open, RefreshCredentials, Ping.
-    const HEAD: u8 = 1;
+    const CLOSE: u8 = 1;
+    /// Open, RefreshCredentials.
+    const ATTEMPT: u8 = 2;
+    const PING: u8 = 4;
+    /// All of these.
+    const HEAD: u8 = Self::CLOSE | Self::ATTEMPT | Self::PING;
     /// Unsubscribe, Subscribe.
-    const SPEECH: u8 = 2;
-    /// Report.
-    const REPORT: u8 = 4;
-    /// The timer.
-    const TIMER: u8 = 8;
+    const SPEECH: u8 = 8;
+    const REPORT: u8 = 16;
+    const TIMER: u8 = 32;
+
+    const fn has(self, any_of: u8) -> bool {
+        self.0 & any_of != 0
+    }
+
+    const fn set(&mut self, kinds: u8) {
+        self.0 |= kinds;
+    }
+
+    const fn clear(&mut self, kinds: u8) {
+        self.0 &= !kinds;
+    }
+}
+
+/// What may follow from the transitions of a call, and is worked out once at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Unsettled(u8);
+
+impl Unsettled {
+    /// A state was entered: who may be spoken to may have changed.
+    const MOVED: u8 = 1;
+    /// The earliest deadline may be another one.
+    const DEADLINE: u8 = 2;
 }
 
 /// How a connection or an attempt ended.
@@ -236,7 +263,7 @@ impl Lifecycle {
             now: Instant::ZERO,
             wake_at: Instant::MAX,
             pending: Pending(0),
-            moved: false,
+            unsettled: Unsettled(0),
             newest: ConnId(0),
             state: State::Idle,
             paused: false,
@@ -259,6 +286,11 @@ impl Lifecycle {
             armed: Instant::MAX,
             told: Status::IDLE,
         }
+    }
+
+    /// As [`Link::reseed`](crate::Link::reseed).
+    pub const fn reseed(&mut self, seed: Seed) {
+        self.jitter = Jitter::new(seed);
     }
 
     /// As [`Link::handle`](crate::Link::handle). There is no storage, hence every event about a key
@@ -286,12 +318,14 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
-        while self.is_due() || self.take_moved() {
+        while self.is_unsettled() {
             self.fire_due(&mut cx);
+            self.steered();
             self.serve(&mut cx, Counts::default());
-            if self.speakers(cx.policy).successor.is_some() {
+            if self.has_ready_successor() {
                 self.switch(&mut cx);
             }
+            self.set_deadline(cx.policy);
         }
         Ok(())
     }
@@ -345,6 +379,7 @@ impl Lifecycle {
     /// Applies one event, without the deadlines.
     #[inline]
     pub(crate) fn apply(&mut self, cx: &mut Context<'_>, event: Event) {
+        self.account(cx);
         match event {
             Event::Start => self.start(cx),
             Event::Stop => self.stop(cx),
@@ -358,7 +393,7 @@ impl Lifecycle {
             }
             Event::TimerFired => {
                 self.armed = Instant::MAX;
-                self.pending.0 |= Pending::TIMER;
+                self.pending.set(Pending::TIMER);
             }
             Event::Opened { conn } => self.opened(cx, conn),
             Event::Ready { conn, session, resumable } => self.ready(cx, conn, session, resumable),
@@ -386,11 +421,13 @@ impl Lifecycle {
     /// Applies the deadlines that are due.
     pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
         while self.is_due() {
+            self.account(cx);
             if !self.fire_one(cx) {
-                self.wake_at = self.own_deadline(cx.policy);
-                self.pending.0 |= Pending::TIMER;
+                self.unsettled.0 |= Unsettled::DEADLINE;
+                self.pending.set(Pending::TIMER);
                 return;
             }
+            self.set_deadline(cx.policy);
         }
     }
 
@@ -400,10 +437,25 @@ impl Lifecycle {
         self.now >= self.wake_at
     }
 
-    /// Whether a state was entered since the last call.
+    /// Whether a deadline is due, or transitions have left something to settle.
     #[inline]
-    pub(crate) fn take_moved(&mut self) -> bool {
-        core::mem::take(&mut self.moved)
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.is_due() || self.unsettled.0 != 0
+    }
+
+    /// Who may be spoken to is known to the subscriptions.
+    #[inline]
+    pub(crate) fn steered(&mut self) {
+        self.unsettled.0 &= !Unsettled::MOVED;
+    }
+
+    /// Works out the earliest deadline, if it may be another one.
+    #[inline]
+    pub(crate) fn set_deadline(&mut self, policy: &Policy) {
+        if self.unsettled.0 & Unsettled::DEADLINE != 0 {
+            self.unsettled.0 &= !Unsettled::DEADLINE;
+            self.wake_at = self.own_deadline(policy);
+        }
     }
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
@@ -437,7 +489,7 @@ impl Lifecycle {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
                 closing.then = Then::Begin;
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
         }
@@ -456,41 +508,39 @@ impl Lifecycle {
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         cx.stats.unwanted();
         self.cause = None;
         self.sessions.forget();
         self.drop_side(Why::Stop);
         match &mut self.state {
-            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(cx, State::Idle),
+            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
             State::Closing(closing) => {
                 closing.then = Then::Idle;
                 // A close that the driver was told of keeps its reason.
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Up { current, .. } if !current.is_open() => {
                 let id = current.id;
                 self.abort(id, Why::Stop);
-                self.enter(cx, State::Idle);
+                self.enter(State::Idle);
             }
             State::Up { current, .. } => {
                 if is_settled(current, cx, false) {
                     count(&mut cx.stats.settled);
                 }
-                self.close(cx, Why::Stop, Then::Idle);
+                self.close(Why::Stop, Then::Idle);
             }
         }
     }
 
     fn retry_now(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
-            self.changed(cx.policy);
+            self.changed();
         }
     }
 
@@ -524,12 +574,11 @@ impl Lifecycle {
                 liveness.ask(heartbeat);
             }
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::PING);
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
     fn condition(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut Self)) {
-        self.account(cx);
         let was_blocked = self.is_blocked();
         change(self);
         let blocked = self.is_blocked();
@@ -538,15 +587,14 @@ impl Lifecycle {
             wait.hint(was_blocked, &mut terms);
         }
         // A rotation that waited for the way to be free.
-        self.pending.0 |= Pending::HEAD;
-        self.changed(cx.policy);
+        self.pending.set(Pending::ATTEMPT);
+        self.changed();
     }
 }
 
 /// What the driver reports of sockets.
 impl Lifecycle {
     fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        self.account(cx);
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
             self.heard(cx, conn);
@@ -563,7 +611,7 @@ impl Lifecycle {
             Some(within) => {
                 connection.opened(heartbeat, cx.now, cx.now.after(within), jitter);
                 self.progressed(cx, conn);
-                self.changed(cx.policy);
+                self.changed();
             }
         }
     }
@@ -576,7 +624,7 @@ impl Lifecycle {
         }
         let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
         self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     fn ready(
@@ -590,7 +638,6 @@ impl Lifecycle {
         if expected && connection(&mut self.state, conn).is_some_and(|it| !it.is_open()) {
             self.opened(cx, conn);
         }
-        self.account(cx);
         match connection(&mut self.state, conn) {
             Some(connection) if connection.stage == Stage::Greeting => {
                 connection.heard(cx.now);
@@ -631,8 +678,8 @@ impl Lifecycle {
         } else {
             self.progressed(cx, conn);
         }
-        self.moved = true;
-        self.changed(cx.policy);
+        self.unsettled.0 |= Unsettled::MOVED;
+        self.changed();
     }
 
     /// The current connection is ready: says how it continues the one before (P14).
@@ -689,7 +736,7 @@ impl Lifecycle {
         if ready && self.is_current(conn) {
             self.failures.negotiated(spread);
         }
-        self.changed(cx.policy);
+        self.changed();
     }
 
     /// The server cannot resume: before ready the attempt has failed, and the next one is fresh.
@@ -743,7 +790,7 @@ impl Lifecycle {
 
     fn closed_gracefully(&mut self, cx: &mut Context<'_>, closing: Closing) {
         match closing.then {
-            Then::Idle => self.enter(cx, State::Idle),
+            Then::Idle => self.enter(State::Idle),
             Then::Begin => self.begin_afresh(cx),
             Then::Lose { settled, cause } => {
                 let ended = Ended {
@@ -763,27 +810,47 @@ impl Lifecycle {
 
 /// Attempts, ends and waits.
 impl Lifecycle {
-    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
-    /// nowhere (P1). The turn has come, so limits and floor admit; no close is owed, and none but a
-    /// rotation's is made while another is held (P4).
-    fn open(&mut self, cx: &mut Context<'_>) -> Option<(ConnId, Endpoint, Session)> {
+    /// The next `Open`, if one is to be handed out. No close is owed, and none but a rotation's is
+    /// made while another connection is held (P4).
+    #[inline]
+    fn open(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         if self.is_blocked() {
             return None;
         }
-        let (preferred, session) = match &self.state {
-            State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
+        match &self.state {
+            State::Waiting(wait) if wait.turn == Turn::Open => {
+                let session = wait.session;
+                let (endpoint, deadline) = self.charge(cx, wait.endpoint, session);
+                let conn = self.newest;
+                let current = Connection::opening(conn, endpoint, session, deadline);
+                self.state = State::Up { current, rotation: Rotation::none() };
+                // Nothing else comes before the report.
+                self.pending.0 = Pending::REPORT | Pending::TIMER;
+                Some(Action::Open { conn, endpoint, session })
+            }
             State::Up { rotation, .. } if rotation.turn == Turn::Open => {
-                (self.endpoints.pick(&cx.policy.endpoints, cx.now), Session::Fresh)
+                Some(self.open_successor(cx))
             }
             State::Waiting(_)
             | State::Idle
             | State::Up { .. }
             | State::Closing(_)
-            | State::Halted(_) => return None,
-        };
+            | State::Halted(_) => None,
+        }
+    }
+
+    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
+    /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
+    /// says what it dials and until when it may take.
+    #[inline]
+    fn charge(
+        &mut self,
+        cx: &mut Context<'_>,
+        preferred: Endpoint,
+        session: Session,
+    ) -> (Endpoint, Instant) {
         self.account(cx);
-        let terms = &cx.policy.endpoints;
-        let endpoint = self.endpoints.lowest_open(terms, cx.now).unwrap_or(preferred);
+        let endpoint = self.endpoints.dialled(&cx.policy.endpoints, cx.now, preferred);
         debug_assert!(cx.now >= self.endpoints.floor(endpoint), "P9: the floor admits");
         for (bucket, limit) in self.buckets.iter_mut().zip(limits(cx.policy)) {
             if let Some(limit) = limit {
@@ -796,25 +863,15 @@ impl Lifecycle {
         }
         self.newest = ConnId(self.newest.0.saturating_add(1));
         let deadline = cx.now.after(cx.policy.open_within);
-        let attempt = Connection::opening(self.newest, endpoint, session, deadline);
-        if let State::Up { rotation, .. } = &mut self.state {
-            rotation.begun(attempt, cx);
-            self.pending.0 |= Pending::REPORT | Pending::TIMER;
-        } else {
-            self.state = State::Up { current: attempt, rotation: Rotation::NONE };
-            // Nothing else comes before the report.
-            self.pending.0 = Pending::REPORT | Pending::TIMER;
-        }
-        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
+        self.wake_at = self.wake_at.min(deadline);
         count(&mut cx.stats.attempts);
-        Some((self.newest, endpoint, session))
+        (endpoint, deadline)
     }
 
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12). A successor takes the place of a wait.
     #[inline]
     fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
-        self.account(cx);
         self.cause = Some(ended.cause);
         let successor = self.take_successor();
         let (halted, cadence) = self.learn(cx, &ended);
@@ -822,10 +879,10 @@ impl Lifecycle {
             if let Some(successor) = successor {
                 self.abort(successor.id, Why::Moved);
             }
-            return self.enter(cx, State::Halted(halted));
+            return self.enter(State::Halted(halted));
         }
         if let Some(successor) = successor {
-            return self.promote(cx, successor);
+            return self.promote(successor);
         }
         if ended.settled && ended.cause == Cause::Moved {
             return self.wait(cx, Nanos::ZERO, false);
@@ -925,22 +982,21 @@ impl Lifecycle {
         let backoff = cx.now.after(backoff);
         let (_, mut terms) = self.terms(cx);
         let wait = Wait::new(backoff, spread, target, bound, &mut terms);
-        self.enter(cx, State::Waiting(wait));
+        self.enter(State::Waiting(wait));
     }
 
     #[inline]
-    fn enter(&mut self, cx: &mut Context<'_>, state: State) {
-        self.account(cx);
+    fn enter(&mut self, state: State) {
         self.state = state;
-        self.moved = true;
-        self.changed(cx.policy);
+        self.unsettled.0 |= Unsettled::MOVED;
+        self.changed();
     }
 
     /// Deadline, report and timer may differ from what they were.
     #[inline]
-    fn changed(&mut self, policy: &Policy) {
-        self.wake_at = self.own_deadline(policy);
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+    fn changed(&mut self) {
+        self.unsettled.0 |= Unsettled::DEADLINE;
+        self.pending.set(Pending::REPORT | Pending::TIMER);
     }
 
     /// The connection is to be dropped; from now on it is not held.
@@ -948,18 +1004,18 @@ impl Lifecycle {
         if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
             *place = Some((conn, why));
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     /// The current connection is to be closed with a handshake.
-    fn close(&mut self, cx: &mut Context<'_>, why: Why, then: Then) {
+    fn close(&mut self, why: Why, then: Then) {
         self.drop_side(why);
         let State::Up { current, .. } = &self.state else { return };
         let (id, endpoint) = (current.id, current.endpoint);
         let resumed = current.session == Session::Resume;
         let closing = Closing { id, endpoint, resumed, why, deadline: None, then };
-        self.enter(cx, State::Closing(closing));
-        self.pending.0 |= Pending::HEAD;
+        self.enter(State::Closing(closing));
+        self.pending.set(Pending::CLOSE);
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -1005,8 +1061,8 @@ impl Lifecycle {
             }
             State::Up { current, .. } => match due_cause(current, cx) {
                 None => {
-                    // A ping may be owed.
-                    self.pending.0 |= Pending::HEAD;
+                    // A ping may be owed, or a renewal.
+                    self.pending.set(Pending::HEAD);
                     self.fire_side(cx)
                 }
                 Some((cause, why)) => {
@@ -1032,26 +1088,25 @@ impl Lifecycle {
 
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &mut Context<'_>) {
-        self.account(cx);
         if self.is_outage_over(cx.policy) {
-            return self.enter(cx, State::Halted(Halted::Exhausted));
+            return self.enter(State::Halted(Halted::Exhausted));
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
             wait.turn = Turn::Refreshing { asked: false };
-            self.pending.0 |= Pending::REPORT;
+            self.pending.set(Pending::REPORT);
         } else {
             wait.turn = Turn::Open;
         }
         self.wake_at = Instant::MAX;
-        self.pending.0 |= Pending::HEAD | Pending::TIMER;
+        self.pending.set(Pending::ATTEMPT | Pending::TIMER);
     }
 
     /// Whether these counts change how far the current connection is.
     #[inline]
     pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
-        self.service().is_some_and(|service| service.next(counts) != service)
+        matches!(&self.state, State::Up { current, .. } if current.stage.with(counts) != current.stage)
     }
 
     /// Tells how far the subscriptions of the current connection are.
@@ -1061,29 +1116,29 @@ impl Lifecycle {
         }
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        let Stage::Ready(service) = &mut current.stage else { return };
-        *service = service.next(counts);
-        match *service {
-            Service::Restoring => {}
-            Service::Live => {
+        current.stage = current.stage.with(counts);
+        match current.stage {
+            Stage::Opening | Stage::Greeting | Stage::Restoring => {}
+            Stage::Live => {
                 self.degraded_spent = false;
                 cx.stats.recovered(cx.now);
             }
-            Service::Degraded => {
+            Stage::Degraded => {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     let settled = is_settled(current, cx, false);
                     self.cause = Some(Cause::Degraded);
                     let then = Then::Lose { settled, cause: Cause::Degraded };
-                    return self.close(cx, Why::Degraded, then);
+                    return self.close(Why::Degraded, then);
                 }
             }
         }
         // A move that was asked for while the keys were restored may begin.
-        self.changed(cx.policy);
+        self.changed();
     }
 
-    /// Adds the time since the last accounting to the sums of the phase that it was spent in.
+    /// Adds the time since the last accounting to the sums of the phase that it was spent in. Called
+    /// before anything changes: an event is applied, a deadline fires, an `Open` is handed out.
     #[inline]
     fn account(&mut self, cx: &mut Context<'_>) {
         if cx.now > self.outage.counted_to {
@@ -1098,10 +1153,12 @@ impl Lifecycle {
             State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {
                 return;
             }
-            State::Up { current, .. } => match current.stage {
-                Stage::Ready(service) => return cx.stats.served(spent, service),
-                Stage::Opening | Stage::Greeting => cx.stats.wanted(spent),
-            },
+            State::Up { current, .. } => {
+                cx.stats.connected(spent, current.stage);
+                if current.is_ready() {
+                    return;
+                }
+            }
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
                 Turn::Refreshing { .. } => cx.stats.wanted(spent),

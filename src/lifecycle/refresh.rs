@@ -30,7 +30,7 @@ impl Lifecycle {
         }
         let ticket = self.credentials.ask(&cx.policy.credentials, cx.now);
         self.wake_at = self.wake_at.min(self.credentials.answer_by());
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        self.pending.set(Pending::REPORT | Pending::TIMER);
         Some(ticket)
     }
 
@@ -38,7 +38,6 @@ impl Lifecycle {
         if !self.credentials.answered(ticket) {
             return cx.stats.stale();
         }
-        self.account(cx);
         let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
         // What lasts no time is no reason to ask as fast as answers come (P2).
         let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
@@ -50,7 +49,7 @@ impl Lifecycle {
             State::Up { .. } => self.rotation_refreshed(),
             State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
         }
-        self.changed(cx.policy);
+        self.changed();
     }
 
     pub(super) fn not_fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, fatal: bool) {
@@ -64,7 +63,6 @@ impl Lifecycle {
     /// No credentials: an attempt that waited for them has failed, or is pointless (P13). On a ready
     /// connection they are asked for again, and nothing else changes.
     pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fatal: bool) {
-        self.account(cx);
         self.credentials.give_up();
         match &self.state {
             State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
@@ -80,7 +78,7 @@ impl Lifecycle {
                 if fatal {
                     self.learn(cx, &ended);
                     self.cause = Some(Cause::Credentials);
-                    return self.enter(cx, State::Halted(Halted::Unauthorized));
+                    return self.enter(State::Halted(Halted::Unauthorized));
                 }
                 self.end(cx, ended);
             }
@@ -90,7 +88,7 @@ impl Lifecycle {
                 let again = if fatal { Instant::MAX } else { cx.now.after(delay) };
                 self.credentials.renew_at(again);
                 self.rotation_not_refreshed(cx, fatal);
-                self.changed(cx.policy);
+                self.changed();
             }
             State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
         }
@@ -117,7 +115,7 @@ impl Lifecycle {
         let due = cx.now >= self.renewal_deadline(cx.policy);
         if due {
             self.credentials.owe_renewal();
-            self.pending.0 |= Pending::HEAD;
+            self.pending.set(Pending::ATTEMPT);
         }
         due
     }

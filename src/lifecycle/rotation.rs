@@ -14,10 +14,12 @@
 //! successor is the link's attempt: there is never a third connection (P4). Without a `rotate` in the
 //! policy a move is break before make: a graceful close, then the next attempt.
 
-use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
-use crate::action::Why;
+use super::{
+    Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, due_cause, limits,
+};
+use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
-use crate::connection::{Connection, Service};
+use crate::connection::{Connection, Stage};
 use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
 use crate::seed::Jitter;
@@ -61,20 +63,28 @@ pub(super) enum Side {
 }
 
 impl Rotation {
-    pub(super) const NONE: Self = Self {
-        side: Side::Alone,
-        turn: Turn::Waiting,
-        refreshed: false,
-        not_before: Instant::ZERO,
-        failures: 0,
-        barred: false,
-    };
+    /// Not a constant: one is copied as a whole, unused bytes of a successor included.
+    #[inline]
+    pub(super) const fn none() -> Self {
+        Self {
+            side: Side::Alone,
+            turn: Turn::Waiting,
+            refreshed: false,
+            not_before: Instant::ZERO,
+            failures: 0,
+            barred: false,
+        }
+    }
 
     /// A successor is dialled.
     pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
         self.turn = Turn::Waiting;
         self.refreshed = false;
         self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
+    }
+
+    pub(super) const fn is_under_way(&self) -> bool {
+        matches!(self.side, Side::Successor { .. })
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
@@ -118,7 +128,7 @@ pub(super) fn draw_rotate_at(cx: &Context<'_>, jitter: &mut Jitter) -> Instant {
 impl Lifecycle {
     /// The application asks. Without a ready connection, and while one is under way, nothing.
     pub(super) fn rotate(&mut self, cx: &Context<'_>) {
-        self.rotate_by(cx, cx.now);
+        self.rotate_by(cx.now);
     }
 
     /// The server asks: within half of what it gives us, at an instant of our own, or a herd moves
@@ -139,22 +149,22 @@ impl Lifecycle {
         let within = within.nanos().min(cx.policy.server_delay_max);
         let latest = Nanos(within.0 / 2).max(cx.policy.retry.first_within);
         let delay = draw(&mut self.jitter, Nanos::ZERO, latest);
-        self.rotate_by(cx, cx.now.after(delay));
+        self.rotate_by(cx.now.after(delay));
     }
 
-    fn rotate_by(&mut self, cx: &Context<'_>, at: Instant) {
+    fn rotate_by(&mut self, at: Instant) {
         let State::Up { current, rotation } = &mut self.state else { return };
         if current.is_ready() && rotation.successor().is_none() {
             current.rotate_at = at.min(current.rotate_at);
-            self.changed(cx.policy);
+            self.changed();
         }
     }
 
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
-        let Some(service) = current.service() else { return Instant::MAX };
+        let restored = matches!(current.stage, Stage::Live | Stage::Degraded);
         let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
-        if !free || rotation.barred || service == Service::Restoring || self.is_blocked() {
+        if !free || rotation.barred || !restored || self.is_blocked() {
             return Instant::MAX;
         }
         let returns = policy.rotate.is_some() && current.endpoint != Endpoint(0);
@@ -226,12 +236,12 @@ impl Lifecycle {
         if cx.policy.rotate.is_none() {
             let settled = super::is_settled(current, cx, false);
             self.cause = Some(Cause::Moved);
-            return self.close(cx, Why::Moved, Then::Lose { settled, cause: Cause::Moved });
+            return self.close(Why::Moved, Then::Lose { settled, cause: Cause::Moved });
         }
         if free_at > cx.now {
             let within = cx.policy.attempts.map_or(cx.policy.retry.first_within, |it| it.interval);
             rotation.not_before = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
-            return self.changed(cx.policy);
+            return self.changed();
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         rotation.turn = if needed && !rotation.refreshed {
@@ -239,8 +249,24 @@ impl Lifecycle {
         } else {
             Turn::Open
         };
-        self.changed(cx.policy);
-        self.pending.0 |= Pending::HEAD;
+        self.changed();
+        self.pending.set(Pending::ATTEMPT);
+    }
+
+    /// The successor's `Open` is handed out.
+    #[cold]
+    pub(super) fn open_successor(&mut self, cx: &mut Context<'_>) -> Action {
+        let session = Session::Fresh;
+        let preferred = self.endpoints.pick(&cx.policy.endpoints, cx.now);
+        let (endpoint, deadline) = self.charge(cx, preferred, session);
+        let conn = self.newest;
+        if let State::Up { rotation, .. } = &mut self.state {
+            rotation.begun(Connection::opening(conn, endpoint, session, deadline), cx);
+        }
+        // `overlap` may be shorter than `open_within`.
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
+        self.pending.set(Pending::REPORT | Pending::TIMER);
+        Action::Open { conn, endpoint, session }
     }
 
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {
@@ -307,24 +333,24 @@ impl Lifecycle {
         self.sessions.established(successor.resumable, successor.session);
         *current = successor;
         current.stage = stage;
-        let rotation = Rotation { side, ..Rotation::NONE };
+        let rotation = Rotation { side, ..Rotation::none() };
         self.continuity = Continuity::Overlapped;
         self.failures.negotiated(spread);
         if let State::Up { rotation: beside, .. } = &mut self.state {
             *beside = rotation;
         }
-        self.moved = true;
-        self.pending.0 |= Pending::HEAD;
-        self.changed(cx.policy);
+        self.unsettled.0 |= Unsettled::MOVED;
+        self.pending.set(Pending::CLOSE);
+        self.changed();
     }
 
     /// The current connection is lost while a successor is there: that one is the link's attempt,
     /// and what lay between is lost (P4, P14).
-    pub(super) fn promote(&mut self, cx: &mut Context<'_>, successor: Connection) {
+    pub(super) fn promote(&mut self, successor: Connection) {
         let ready = successor.is_ready();
         let (resumable, session, spread) =
             (successor.resumable, successor.session, successor.spread);
-        self.enter(cx, State::Up { current: successor, rotation: Rotation::NONE });
+        self.enter(State::Up { current: successor, rotation: Rotation::none() });
         if ready {
             self.continue_with(resumable, session, spread);
         }
@@ -359,18 +385,18 @@ impl Lifecycle {
         if let Some(why) = abort {
             self.abort(conn, why);
         }
-        self.moved = true;
+        self.unsettled.0 |= Unsettled::MOVED;
         self.rotate_later(cx);
     }
 
     /// Again, on a ladder of its own.
-    fn rotate_later(&mut self, cx: &mut Context<'_>) {
+    fn rotate_later(&mut self, cx: &Context<'_>) {
         let State::Up { rotation, .. } = &mut self.state else { return };
         rotation.failures = rotation.failures.saturating_add(1);
         rotation.refreshed = false;
         let delay = side_draw(&cx.policy.retry, rotation.failures, &mut self.jitter);
         rotation.not_before = cx.now.after(delay);
-        self.changed(cx.policy);
+        self.changed();
     }
 
     /// What lies beside was reported closed.
@@ -381,7 +407,7 @@ impl Lifecycle {
             Side::Successor { .. } => self.fail_successor(cx, conn, verdict, None),
             Side::Leaving { .. } => {
                 rotation.side = Side::Alone;
-                self.changed(cx.policy);
+                self.changed();
             }
         }
     }
@@ -403,7 +429,7 @@ impl Lifecycle {
     pub(super) fn drop_side(&mut self, why: Why) {
         if let Some(successor) = self.take_successor() {
             self.abort(successor.id, why);
-            self.moved = true;
+            self.unsettled.0 |= Unsettled::MOVED;
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Duration;
 
-use redial::{Closure, ConnId, Established, Refusal};
+use redial::{Closure, ConnId, Established, Refusal, Why};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::attempt::Attempt;
@@ -57,6 +57,14 @@ pub trait Protocol: Send + 'static {
         conn: ConnId,
         frame: Message,
     ) -> Result<Inbound<Self::Topic, Self::Data>, BadFrame>;
+
+    /// The code to close a connection with, gracefully and for this reason.
+    ///
+    /// 1000 when the client is stopped, else 4000, which means nothing to anybody: to some servers a
+    /// close with 1000 or 1001 ends the session.
+    fn close_code(&self, why: Why) -> u16 {
+        if why == Why::Stop { 1000 } else { 4000 }
+    }
 
     /// A connection that was greeted is gone: nothing of it is read any more.
     #[allow(unused_variables, reason = "documented by their names")]

@@ -25,6 +25,7 @@ use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::record::Recording;
+use crate::snapshots::Save;
 use crate::tls::Tls;
 use crate::topics::Topics;
 
@@ -42,6 +43,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) observer: Option<Observer>,
     /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
     pub(crate) recording: Option<Recording>,
+    /// Stores what the link remembers.
+    pub(crate) save: Option<Save<P::Topic>>,
     pub(crate) link: Link<Vec<Slot>>,
     pub(crate) topics: Topics<P::Topic>,
     pub(crate) wishes: UnboundedReceiver<Wish<P::Topic>>,
@@ -91,6 +94,7 @@ impl<P: Protocol> Task<P> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Room::For(room) = self.events.poll_room(cx) else { return Poll::Ready(()) };
         let now = self.shared.clock.now();
+        self.hear_out(now);
         let Some(mut more) = self.poll_wishes(cx, now) else { return Poll::Ready(()) };
         more |= self.poll_connections(cx, now, room);
         more |= self.poll_tokens(cx, now);
@@ -155,7 +159,6 @@ impl<P: Protocol> Task<P> {
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.armed.is_some_and(|at| now >= at) {
             self.armed = None;
-            self.hear_out(now);
             self.handle(now, Event::TimerFired);
             return true;
         }
@@ -178,12 +181,14 @@ impl<P: Protocol> Task<P> {
     }
 
     /// Where messages wait for the application, it is the application that does not listen, unless
-    /// there is nothing to hear.
+    /// there is nothing to hear. Told before anything that is due, whichever event brings it up.
     fn hear_out(&mut self, now: Instant) {
+        let Some(due) = self.link.deadline().filter(|&due| now >= due) else { return };
+        let before = Instant::from_nanos(due.as_nanos().saturating_sub(1));
         for conn in self.connections.all().into_iter().flatten() {
             let Some(socket) = self.connections.socket(conn) else { continue };
             if socket.is_held_up() && socket.waits_to_be_read() {
-                self.handle(now, Event::Received { conn });
+                self.handle(before, Event::Received { conn });
             }
         }
     }
@@ -199,6 +204,12 @@ impl<P: Protocol> Task<P> {
         }
     }
 
+    fn save(&mut self) {
+        if let Some(save) = &mut self.save {
+            save(&self.link, &self.topics);
+        }
+    }
+
     fn publish(&self) {
         let mut view = self.shared.lock();
         view.status = self.link.status();
@@ -210,6 +221,7 @@ impl<P: Protocol> Task<P> {
 /// However it ends, with the application or with its runtime.
 impl<P: Protocol> Drop for Task<P> {
     fn drop(&mut self) {
+        self.save();
         self.return_all();
     }
 }

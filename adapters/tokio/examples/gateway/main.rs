@@ -13,7 +13,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use redial_tokio::redial::{
-    Continuity, FirstPing, Halted, Heartbeat, Limit, Phase, Pings, Policy, Rule, Status, Verdict,
+    Continuity, FirstPing, Halted, Heartbeat, Limit, Phase, Pings, Policy, Refresh, Rule, Status,
+    Verdict,
 };
 use redial_tokio::{Client, ClientEvent, Events, Handle, Token};
 use tokio::time::timeout;
@@ -39,6 +40,7 @@ fn policy() -> Result<Policy, Box<dyn Error>> {
         .attempts(Limit::new(10, ms(250)))
         .settle_after(ms(1_000))
         .ready_within(Some(ms(1_000)))
+        .refresh(Refresh::EveryAttempt)
         .heartbeat(Some(heartbeat))
         .fresh_sessions(&[Limit::new(1, IDENTIFY_EVERY), a_day]);
     for code in halts {

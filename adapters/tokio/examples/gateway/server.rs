@@ -36,8 +36,6 @@ pub(crate) enum Mishap {
     Poison,
     /// Close 4004: the token is not good any more.
     Unauthorized,
-    /// Nothing.
-    None,
 }
 
 /// What the gateway has seen.
@@ -94,7 +92,7 @@ impl Server {
         self.with(|state| state.mishap = Some(mishap));
     }
 
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Sessions) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Sessions) -> T) -> T {
         look(&mut self.state.lock().expect("nothing panics with it"))
     }
 
@@ -193,8 +191,15 @@ impl Server {
                         return;
                     }
                 }
-                said = next(&mut socket) => {
-                    let Some(said) = said else { return };
+                said = hear(&mut socket) => {
+                    let said = match said {
+                        Heard::Said(said) => said,
+                        Heard::Closed(code @ (1000 | 1001)) => {
+                            self.with(|state| state.sent.remove(session));
+                            return println!("closed with {code}: the session is gone");
+                        }
+                        Heard::Closed(_) | Heard::Gone => return,
+                    };
                     if said["op"] == 1 {
                         if heard.is_none() {
                             let after = said_hello.elapsed();
@@ -213,7 +218,7 @@ impl Server {
     /// Whether a mishap ended the connection.
     async fn strike(&self, socket: &mut Socket) -> bool {
         match self.with(|state| state.mishap.take()) {
-            None | Some(Mishap::None) => false,
+            None => false,
             Some(Mishap::Cut) => true,
             Some(Mishap::Reconnect) => {
                 let _ = socket.send(say(&json!({ "op": 7 }))).await;
@@ -257,13 +262,34 @@ fn message(sequence: u64, number: u64) -> Message {
     say(&json!({ "op": 0, "t": "MESSAGE_CREATE", "s": sequence, "d": data }))
 }
 
+/// What is heard of a client.
+enum Heard {
+    Said(Value),
+    Closed(u16),
+    Gone,
+}
+
+async fn hear(socket: &mut Socket) -> Heard {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => {
+                return serde_json::from_str(&text).map_or(Heard::Gone, Heard::Said);
+            }
+            Some(Ok(Message::Close(frame))) => {
+                // The answer to its close is sent while the stream is read on.
+                while let Some(Ok(_)) = socket.next().await {}
+                return frame.map_or(Heard::Gone, |frame| Heard::Closed(frame.code.into()));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Heard::Gone,
+        }
+    }
+}
+
 /// The next thing that the client says; `None` once it is gone.
 async fn next(socket: &mut Socket) -> Option<Value> {
-    loop {
-        match socket.next().await? {
-            Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),
-            Ok(Message::Close(_)) | Err(_) => return None,
-            Ok(_) => {}
-        }
+    match hear(socket).await {
+        Heard::Said(said) => Some(said),
+        Heard::Closed(_) | Heard::Gone => None,
     }
 }

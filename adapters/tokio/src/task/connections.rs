@@ -19,8 +19,8 @@ pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<WebSocket, Closure>> +
 pub(crate) struct Connections {
     /// In rising order.
     held: Vec<Connection>,
-    /// Which of two is looked at first.
-    turn: bool,
+    /// Which one took room among the events last: the other is looked at first.
+    served: Option<ConnId>,
 }
 
 pub(crate) struct Connection {
@@ -37,7 +37,7 @@ pub(super) enum Stage {
 
 impl Connections {
     pub(crate) const fn new() -> Self {
-        Self { held: Vec::new(), turn: false }
+        Self { held: Vec::new(), served: None }
     }
 
     pub(super) fn insert(&mut self, connection: Connection) {
@@ -78,11 +78,10 @@ impl Connections {
         [held.next(), held.next()]
     }
 
-    /// Each of two comes first in its turn, so that a slow application starves neither of room.
-    fn in_turn(&mut self) -> [Option<ConnId>; 2] {
+    /// So that a slow application starves neither of two.
+    fn in_turn(&self) -> [Option<ConnId>; 2] {
         let [first, second] = self.all();
-        self.turn = !self.turn;
-        if self.turn { [first, second] } else { [second, first] }
+        if first == self.served { [second, first] } else { [first, second] }
     }
 }
 
@@ -108,10 +107,20 @@ impl<P: Protocol> Task<P> {
                         true
                     }
                 },
-                Stage::Open(_) => self.poll_read(cx, now, conn, &mut room),
+                Stage::Open(_) => {
+                    let before = room;
+                    let any = self.poll_read(cx, now, conn, &mut room);
+                    if room < before {
+                        self.connections.served = Some(conn);
+                    }
+                    any
+                }
             };
-            // The loss of one is told before what another says after it.
-            more |= any && self.perform(now) | any;
+            if any {
+                // The loss of one is told before what another says after it.
+                self.perform(now);
+                more = true;
+            }
         }
         more
     }

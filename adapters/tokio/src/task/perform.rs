@@ -3,7 +3,6 @@
 use redial::{Action, Closure, ConnId, Endpoint, How, Instant, IoKind, Session, Status, Why};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Task;
 use super::connections::{Connection, Dial, Stage};
@@ -26,6 +25,8 @@ impl<P: Protocol> Task<P> {
             }
             match action {
                 Action::Open { conn, endpoint, session } => {
+                    // First, so that a process that dies of it has spent it (P1).
+                    self.save();
                     self.open(now, conn, endpoint, session);
                 }
                 Action::Close { conn, how, why } => self.close(now, conn, how, why),
@@ -91,10 +92,10 @@ impl<P: Protocol> Task<P> {
 
     fn close(&mut self, now: Instant, conn: ConnId, how: How, why: Why) {
         log::close(conn, how, why);
+        let code = self.protocol.close_code(why);
         match (how, self.connections.socket(conn)) {
             (How::Graceful, Some(socket)) => {
-                let code = if why == Why::Stop { CloseCode::Normal } else { CloseCode::Away };
-                socket.close(CloseFrame { code, reason: "".into() });
+                socket.close(CloseFrame { code: code.into(), reason: "".into() });
             }
             (How::Graceful, None) => {
                 self.closed(now, conn, Closure::local());

@@ -42,7 +42,7 @@ async fn a_reconnect_does_not_close_with_1000() {
         let mut socket = accept(&listener).await;
         handle.subscribe(7);
         let _unanswered = asked(&mut socket).await.unwrap();
-        assert_eq!(last_words(&mut socket).await, Some(1001));
+        assert_eq!(last_words(&mut socket).await, Some(4000));
         assert_eq!(cause(&mut events).await, Cause::Degraded);
     })
     .await;

@@ -57,6 +57,37 @@ async fn a_slow_consumer_is_not_a_dead_peer() {
     .await;
 }
 
+/// Other events come when a ping is due: the peer is heard before them.
+#[tokio::test]
+async fn wishes_of_a_slow_consumer_do_not_hide_the_peer() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(impatient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut socket = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        let server = tokio::spawn(async move {
+            let padding = large();
+            for number in 0..LARGE_MESSAGES {
+                say(&mut socket, format!("{number} {padding}")).await.unwrap();
+            }
+            socket
+        });
+        let until = handle.now().saturating_add(Duration::from_secs(1));
+        while handle.now() < until {
+            handle.retry_now();
+            tokio::task::yield_now().await;
+        }
+        while let Ok(seen) = seen.try_recv() {
+            assert_eq!(seen, Seen::Timer, "nobody is asked or given up");
+        }
+        server.abort();
+    })
+    .await;
+}
+
 /// All that the peer sent fits the client's buffers, so that it can be asked whether it is there.
 #[tokio::test]
 async fn a_quiet_peer_of_a_slow_consumer_is_asked() {
