@@ -9,6 +9,7 @@ mod driver;
 mod faults;
 mod judge;
 mod net;
+mod shrink;
 mod summary;
 mod terms;
 mod watched;

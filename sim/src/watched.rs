@@ -7,6 +7,7 @@ use redial::{
 };
 
 use crate::judge::{Broken, Judge, View};
+use crate::shrink::Call;
 use crate::summary::Summary;
 use crate::terms::Terms;
 
@@ -19,6 +20,7 @@ pub struct Watched {
     broken: Option<Broken>,
     last: Status,
     seen: Summary,
+    calls: Vec<Call>,
 }
 
 impl Watched {
@@ -29,7 +31,14 @@ impl Watched {
         let link = Link::with_storage(policy, seed, storage);
         let view = View::of(&link);
         let judge = Judge::new(terms, view, keys);
-        Self { link, judge, broken: None, last: view.status, seen: Summary::default() }
+        Self {
+            link,
+            judge,
+            broken: None,
+            last: view.status,
+            seen: Summary::default(),
+            calls: vec![],
+        }
     }
 
     /// As `Link::handle`.
@@ -38,6 +47,7 @@ impl Watched {
     ///
     /// As `Link::handle`.
     pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Misuse> {
+        self.calls.push(Call::Handle(now, event));
         let result = self.link.handle(now, event);
         let view = self.view();
         let found = self.judge.event(now, &event, result, view);
@@ -47,6 +57,7 @@ impl Watched {
 
     /// As `Link::poll_action`.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        self.calls.push(Call::Poll(now));
         let action = self.link.poll_action(now);
         let view = self.view();
         if let Some(action) = &action {
@@ -100,6 +111,11 @@ impl Watched {
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary { stats: self.stats(), ..self.seen }
+    }
+
+    /// All calls so far.
+    pub(crate) fn calls(&self) -> &[Call] {
+        &self.calls
     }
 
     /// The peer's own word on what it holds, for the judge to compare.

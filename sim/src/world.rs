@@ -14,6 +14,7 @@ use crate::driver::{Desk, Driver, Prompt, Sloppy};
 use crate::faults::Faults;
 use crate::judge::{Broken, Promise};
 use crate::net::{Dial, Net, Refreshed, Timing};
+use crate::shrink::{Recipe, shrink};
 use crate::summary::Summary;
 use crate::terms::Terms;
 use crate::watched::Watched;
@@ -30,6 +31,7 @@ pub struct World<D = Sloppy> {
     driver: D,
     dice: Dice,
     faults: Faults,
+    recipe: Recipe,
     seed: u64,
     steps: u64,
     keys: u32,
@@ -49,7 +51,7 @@ pub struct Builder<D = ()> {
 
 /// A random world broke a promise. Printed, it has all that is needed to see it again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("seed {seed}, step {step}: {broken}")]
+#[error("seed {seed}, step {step}: {}", shrunk.as_ref().unwrap_or(broken))]
 #[non_exhaustive]
 pub struct Failure {
     /// The world's seed.
@@ -57,8 +59,12 @@ pub struct Failure {
     /// The step after which it was found.
     pub step: u64,
     /// What was found.
-    #[source]
     pub broken: Broken,
+    /// The same promise broken by fewer events, with a correct driver where that is enough. `None`
+    /// where it takes the model of the peer to see it.
+    pub shrunk: Option<Broken>,
+    /// These events.
+    pub events: Vec<(Instant, Event)>,
 }
 
 impl World {
@@ -115,6 +121,7 @@ impl<D> Builder<D> {
         let clock = FakeClock::at(Instant::from_nanos(1_000_000_000));
         World {
             clock,
+            recipe: Recipe { policy, terms: terms.clone(), seed, keys },
             link: Watched::new(policy, terms, Seed::from_u64(seed), keys),
             net,
             driver: driver(own),
@@ -363,16 +370,19 @@ impl<D: Driver> World<D> {
         }
         match self.link.broken() {
             None => Ok(()),
-            Some(broken) => {
-                Err(Failure { seed: self.seed, step: self.steps, broken: broken.clone() })
-            }
+            Some(broken) => Err(self.failure(broken.clone())),
         }
     }
 
     fn fail<T>(&self, promise: Promise, what: String) -> Result<T, Failure> {
         let log = self.link.judge().log().collect();
-        let broken = Broken { promise, at: self.clock.now(), what, log };
-        Err(Failure { seed: self.seed, step: self.steps, broken })
+        Err(self.failure(Broken { promise, at: self.clock.now(), what, log }))
+    }
+
+    fn failure(&self, broken: Broken) -> Failure {
+        let shrunk = shrink(&self.recipe, self.link.calls(), &broken);
+        let (events, shrunk) = shrunk.map_or((vec![], None), |(events, it)| (events, Some(it)));
+        Failure { seed: self.seed, step: self.steps, broken, shrunk, events }
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Loss {
     pub(super) settled: bool,
     /// The link tries another endpoint before it counts a level.
     pub(super) round: bool,
+    /// A successor is there to be the link's next attempt: nothing is waited for.
+    pub(super) promotes: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,6 +175,9 @@ impl Attempts {
         if let Some(halted) = self.halts(terms, loss.kind, failed) {
             self.wait = None;
             return Some(halted);
+        }
+        if loss.promotes {
+            return None;
         }
         let (delay, is_spread) = match loss.kind {
             Kind::Moved if loss.settled => (Delay::up_to(Duration::ZERO), false),

@@ -44,6 +44,8 @@ pub(super) enum Purpose {
     Rotation,
     /// They run out on a ready connection.
     Renewal,
+    /// One of these two.
+    Either,
     /// For what is gone by now.
     Nothing,
 }
@@ -128,8 +130,8 @@ impl Credentials {
             self.asked = true;
             Purpose::Attempt
         } else if rotates && needed && !self.asked_to_rotate {
-            self.asked_to_rotate = true;
-            Purpose::Rotation
+            self.asked_to_rotate = !renews;
+            if renews { Purpose::Either } else { Purpose::Rotation }
         } else if renews {
             Purpose::Renewal
         } else {
@@ -140,11 +142,11 @@ impl Credentials {
         Ok(())
     }
 
-    /// The answer that counts came. True if a rotation may go on.
+    /// The answer that counts came.
     pub(super) fn fetched(&mut self, now: Instant, lasts: Option<Millis>) {
         match self.pending.take().map(|pending| pending.purpose) {
             Some(Purpose::Attempt) => self.refreshed = true,
-            Some(Purpose::Rotation) => self.refreshed_to_rotate = true,
+            Some(Purpose::Rotation | Purpose::Either) => self.refreshed_to_rotate = true,
             Some(Purpose::Renewal | Purpose::Nothing) | None => {}
         }
         self.run_out = lasts.map_or(Instant::MAX, |lasts| now.saturating_add(lasts.as_duration()));
@@ -157,7 +159,7 @@ impl Credentials {
     /// The refresh failed, or was not answered in time. Says what it was for.
     pub(super) fn failed(&mut self, terms: &Terms, now: Instant, fatal: bool) -> Option<Purpose> {
         let purpose = self.pending.take()?.purpose;
-        if matches!(purpose, Purpose::Rotation | Purpose::Renewal) {
+        if matches!(purpose, Purpose::Rotation | Purpose::Renewal | Purpose::Either) {
             self.renewal_failures += 1;
             let longest = terms.bound(self.renewal_failures);
             let from = now.saturating_add(terms.shortest);

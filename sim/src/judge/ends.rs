@@ -216,14 +216,13 @@ impl Judge {
         let round = self.endpoints.learn(&self.terms, self.now, it.endpoint, failed, verdict);
         let keeps = self.sessions.is_kept() && self.terms.on_resume == redial::OnResume::Kept;
         self.keys.disconnected(it.id, keeps);
-        self.lost(Loss { kind, settled, round }, halted);
+        let promotes = self.role(Role::Successor).is_some();
+        self.lost(Loss { kind, settled, round, promotes }, halted);
         self.rotations.next_connection();
-        let promotes = self.role(Role::Successor).is_some() && halted.is_none();
-        if !promotes {
+        if !promotes || halted.is_some() {
             self.credentials.next_attempt();
             return self.drop_role(Role::Successor);
         }
-        self.attempts.wait = None;
         self.credentials.next_rotation();
         let Some(successor) = self.role_mut(Role::Successor) else { return };
         successor.role = Role::Current;
@@ -241,7 +240,8 @@ impl Judge {
     /// An attempt that was not made yet has failed.
     fn attempt_failed(&mut self, kind: Kind, halted: &mut Option<redial::Halted>) {
         self.credentials.next_attempt();
-        self.lost(Loss { kind, settled: false, round: false }, halted);
+        let loss = Loss { kind, settled: false, round: false, promotes: false };
+        self.lost(loss, halted);
     }
 
     /// The answer to a refresh is missing for too long.

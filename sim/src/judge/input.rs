@@ -220,6 +220,10 @@ impl Judge {
                 self.rotations.failed(&self.terms, self.now, fatal);
                 Ended::Nothing
             }
+            Some(Purpose::Either) => {
+                self.rotations.may_have_failed(&self.terms, self.now);
+                Ended::Nothing
+            }
             Some(Purpose::Renewal | Purpose::Nothing) | None => Ended::Nothing,
         }
     }
@@ -259,7 +263,7 @@ impl Judge {
             }
             Event::Acked { request, .. } => {
                 it.progress_at = now;
-                self.keys.acked(conn, request);
+                self.keys.acked(conn, request, spoken);
             }
             Event::Refused { request, refusal, .. } => {
                 it.progress_at = now;

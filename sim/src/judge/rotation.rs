@@ -19,6 +19,14 @@ pub(super) struct Rotations {
 }
 
 impl Rotations {
+    /// Credentials failed that may have been for a successor.
+    pub(super) fn may_have_failed(&mut self, terms: &Terms, now: Instant) {
+        let (from, to) = self.again.unwrap_or_default();
+        let longest = terms.bound(self.failures + 1).max(terms.shortest);
+        self.failures += 1;
+        self.again = Some((from, to.max(now.saturating_add(longest))));
+    }
+
     /// Another connection is the current one.
     pub(super) fn next_connection(&mut self) {
         *self = Self::default();
@@ -92,6 +100,10 @@ impl Judge {
             format!("{what}, and the policy has none")
         })?;
         self.check_may_move(what)?;
+        let fresh_at = self.sessions.free_at(&self.terms);
+        ensure(self.now >= fresh_at, Promise::BoundedAttempts, || {
+            format!("{what} at {}, a fresh session is to be had at {fresh_at}", self.now)
+        })?;
         self.attempts.admits_rotation(&self.terms, self.now)
     }
 
@@ -100,7 +112,7 @@ impl Judge {
     pub(super) fn moves_by(&self) -> Instant {
         let settled = matches!(self.view.status.phase, Phase::Live | Phase::Degraded);
         let alone = self.role(Role::Successor).or(self.role(Role::Leaving)).is_none();
-        let asks = self.credentials.pending.is_some_and(|it| it.purpose == Purpose::Rotation);
+        let asks = self.credentials.pending.is_some_and(|it| it.purpose != Purpose::Renewal);
         let barred = self.rotations.barred || self.wish.is_blocked();
         let free = settled && alone && !barred && !asks;
         let Some(current) = self.role(Role::Current).filter(|_| free) else {

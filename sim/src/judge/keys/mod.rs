@@ -220,21 +220,25 @@ impl Keys {
         Some(flight)
     }
 
-    pub(super) fn acked(&mut self, conn: ConnId, request: Request) {
+    /// `spoken`: on the connection that is spoken on; elsewhere a link may well have stopped
+    /// listening to answers.
+    pub(super) fn acked(&mut self, conn: ConnId, request: Request, spoken: bool) {
         let Some(flight) = self.answered(conn, request) else { return };
         let Some(key) = self.keys.get_mut(&request.key) else { return };
-        key.held_back = false;
-        key.hold = None;
-        key.failures = 0;
+        if spoken {
+            key.held_back = false;
+            key.hold = None;
+            key.failures = 0;
+        }
         let wish = key.wish;
         let Some(speech) = self.speech_mut(conn) else { return };
         let on = speech.on_mut(request.key);
         on.held = if flight.subscribe { Held::Yes } else { Held::No };
+        on.unsure |= !spoken;
         on.confirmed = flight.subscribe && flight.wish == wish && !on.again && !on.unsure;
     }
 
-    /// `spoken`: on the connection that is spoken on; elsewhere a link may well have stopped
-    /// listening to answers.
+    /// `spoken`: as for an ack.
     pub(super) fn refused(
         &mut self,
         terms: &Terms,
@@ -252,6 +256,7 @@ impl Keys {
         };
         let on = speech.on_mut(request.key);
         on.held = Held::No;
+        on.unsure |= !spoken;
         on.confirmed = false;
         let again = core::mem::take(&mut on.again);
         match refusal {
