@@ -399,10 +399,8 @@ impl Subscriptions {
     pub(crate) fn resync(&mut self, slots: &mut [Slot], key: SubKey, terms: &Terms) {
         let key = key.0;
         self.renew(slots, key);
+        self.lift_refusal(slots, key, terms);
         let Some(slot) = get(slots, key) else { return };
-        if slot.is_refused() {
-            return self.lift_refusal(slots, key, terms);
-        }
         if slot.is_wanted() && slot.list == ListId::IN_FLIGHT {
             slot.marks.set(Marks::RESYNC);
         } else if slot.is_wanted() && slot.known == Known::Held {

@@ -53,6 +53,7 @@ impl Judge {
         }
         self.deadlines_ended(event, &mut claims, &mut halted)?;
         self.closing_began(before)?;
+        self.check_connected()?;
         // Only the one that is closed on purpose may count as settled on its own.
         let absorbed = u64::from(matches!(event, Event::Stop));
         ensure(claims.settled <= absorbed, Promise::OneLoss, || {
@@ -322,7 +323,7 @@ impl Judge {
             }
         }
         self.left_in_time(event);
-        self.check_connected()
+        Ok(())
     }
 
     /// The one that a rotation moved away from is aborted when its time is over.
