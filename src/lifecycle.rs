@@ -902,6 +902,7 @@ impl Lifecycle {
             // The only place, besides `Start`, where failures are forgotten (P8).
             self.failures.forget();
             self.outage.spent = Nanos::ZERO;
+            self.suspended = false;
         }
         self.learn_session(cx, ended, failed && !rejected);
         let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
@@ -946,8 +947,6 @@ impl Lifecycle {
     /// leaves it whatever it was. While another one is open, a round over them goes on.
     fn learn_endpoint(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) -> Cadence {
         let terms = &cx.policy.endpoints;
-        let suspension = cx.policy.suspend;
-        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
         if let Some(endpoint) = ended.endpoint {
             if let Verdict::RetryWithin { from, .. } = ended.verdict {
                 self.raise_floor(cx, endpoint, from.nanos());
@@ -962,6 +961,8 @@ impl Lifecycle {
                 }
             }
         }
+        let suspension = cx.policy.suspend;
+        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
         if self.suspended { Cadence::Suspended } else { Cadence::Ladder }
     }
 

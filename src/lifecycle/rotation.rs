@@ -325,6 +325,7 @@ impl Lifecycle {
             count(&mut cx.stats.settled);
             self.failures.forget();
             self.outage.spent = Nanos::ZERO;
+            self.suspended = false;
             self.endpoints.forgive(current.endpoint);
         }
         count(&mut cx.stats.rotations);

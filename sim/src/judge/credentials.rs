@@ -143,7 +143,7 @@ impl Credentials {
     }
 
     /// The answer that counts came.
-    pub(super) fn fetched(&mut self, now: Instant, lasts: Option<Millis>) {
+    pub(super) fn fetched(&mut self, terms: &Terms, now: Instant, lasts: Option<Millis>) {
         match self.pending.take().map(|pending| pending.purpose) {
             Some(Purpose::Attempt) => self.refreshed = true,
             Some(Purpose::Rotation | Purpose::Either) => self.refreshed_to_rotate = true,
@@ -151,7 +151,9 @@ impl Credentials {
         }
         self.run_out = lasts.map_or(Instant::MAX, |lasts| now.saturating_add(lasts.as_duration()));
         self.rejected = false;
-        self.renew = None;
+        // What lasts no time is no reason to ask as fast as answers come.
+        let soonest = now.saturating_add(terms.shortest);
+        self.renew = Some((soonest, soonest));
         self.renewal_failures = 0;
         self.forbidden = false;
     }

@@ -202,7 +202,7 @@ impl Judge {
         let failed = !settled && kind != Kind::Network;
         if verdict == Verdict::FreshSession {
             self.sessions.forget();
-        } else if it.resumes && it.closing.is_none() && it.opened_at.is_some() {
+        } else if it.resumes && it.opened_at.is_some() {
             let blamed = failed && verdict != Verdict::Reauthenticate;
             if settled || blamed {
                 self.sessions.resume_ended(&self.terms, settled);

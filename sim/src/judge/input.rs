@@ -188,7 +188,9 @@ impl Judge {
             Event::Subscribe { key } => self.keys.want(key),
             Event::Unsubscribe { key } => self.keys.withdraw(key),
             Event::Resync { key } => self.keys.resync(key, self.spoken_on()),
-            Event::CredentialsReady { lasts, .. } => self.credentials.fetched(self.now, lasts),
+            Event::CredentialsReady { lasts, .. } => {
+                self.credentials.fetched(&self.terms, self.now, lasts);
+            }
             Event::CredentialsFailed { fatal, .. } => return self.refresh_failed(fatal),
             _ => return self.socket_event(event),
         }
