@@ -744,13 +744,18 @@ impl Lifecycle {
         if !self.heard(cx, conn) {
             return;
         }
-        if matches!(self.state, State::Up { .. }) && !self.is_current(conn) {
-            return self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
+        let beside = matches!(self.state, State::Up { .. }) && !self.is_current(conn);
+        if !beside {
+            self.sessions.forget();
         }
-        self.sessions.forget();
         let Some(connection) = connection(&mut self.state, conn) else { return };
         connection.resumable = false;
-        if !connection.is_ready() {
+        if connection.is_ready() {
+            return;
+        }
+        if beside {
+            self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
+        } else {
             let ended = Ended::of(connection, cx, Cause::SessionLost, Verdict::FreshSession);
             self.abort(conn, Why::SessionLost);
             self.end(cx, ended);
