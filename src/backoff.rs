@@ -1,5 +1,8 @@
 //! How long to wait after a failure: the ladder, quick draws, spreads.
 
+#[cfg(feature = "serde")]
+pub(crate) mod snapshot;
+
 use crate::policy::{Policy, Retry};
 use crate::seed::Jitter;
 use crate::time::{MaybeMillis, Millis, Nanos};

@@ -5,6 +5,7 @@ use crate::id::{ConnId, Endpoint};
 use crate::liveness::Liveness;
 use crate::policy::{Heartbeat, Policy};
 use crate::seed::Jitter;
+use crate::status::Phase;
 use crate::subscriptions::Counts;
 use crate::time::{Instant, MaybeMillis, Nanos};
 
@@ -29,28 +30,31 @@ pub(crate) struct Connection {
     pub(crate) resumable: bool,
 }
 
+/// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Stage {
     /// Dialled.
     Opening,
     /// Open, the application handshake under way.
     Greeting,
-    Ready(Service),
-}
-
-/// How far the subscriptions of a ready connection are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Service {
+    /// Ready, as the two that follow, and some key is neither answered nor given up.
     Restoring,
     Live,
     Degraded,
 }
 
-impl Service {
+impl Stage {
+    #[inline]
+    pub(crate) const fn is_ready(self) -> bool {
+        matches!(self, Self::Restoring | Self::Live | Self::Degraded)
+    }
+
     /// How far a connection is with these counts. A new key does not end `Live`; `Live` is entered
     /// only when the peer holds exactly what is wanted (P5).
-    pub(crate) const fn next(self, counts: Counts) -> Self {
+    #[inline]
+    pub(crate) const fn with(self, counts: Counts) -> Self {
         match self {
+            Self::Opening | Self::Greeting => self,
             Self::Restoring | Self::Degraded if counts.pending > 0 => self,
             Self::Restoring | Self::Live | Self::Degraded if counts.given_up > 0 => Self::Degraded,
             Self::Restoring | Self::Live | Self::Degraded => Self::Live,
@@ -59,6 +63,7 @@ impl Service {
 }
 
 impl Connection {
+    #[inline]
     pub(crate) const fn opening(
         id: ConnId,
         endpoint: Endpoint,
@@ -94,7 +99,7 @@ impl Connection {
 
     #[inline]
     pub(crate) fn ready(&mut self, now: Instant, rotate_at: Instant) {
-        self.stage = Stage::Ready(Service::Restoring);
+        self.stage = Stage::Restoring;
         self.at = now;
         self.rotate_at = rotate_at;
     }
@@ -106,15 +111,18 @@ impl Connection {
 
     #[inline]
     pub(crate) const fn is_ready(&self) -> bool {
-        matches!(self.stage, Stage::Ready(_))
+        self.stage.is_ready()
     }
 
-    /// How far its subscriptions are, if it is ready.
+    /// The phase of a link that is on it.
     #[inline]
-    pub(crate) const fn service(&self) -> Option<Service> {
+    pub(crate) const fn phase(&self) -> Phase {
         match self.stage {
-            Stage::Ready(service) => Some(service),
-            Stage::Opening | Stage::Greeting => None,
+            Stage::Opening => Phase::Opening,
+            Stage::Greeting => Phase::Greeting,
+            Stage::Restoring => Phase::Restoring,
+            Stage::Live => Phase::Live,
+            Stage::Degraded => Phase::Degraded,
         }
     }
 
@@ -149,7 +157,7 @@ impl Connection {
         match self.stage {
             Stage::Opening => self.at,
             Stage::Greeting => self.at.min(self.liveness.deadline(heartbeat)),
-            Stage::Ready(_) => self.liveness.deadline(heartbeat),
+            Stage::Restoring | Stage::Live | Stage::Degraded => self.liveness.deadline(heartbeat),
         }
     }
 

@@ -1,5 +1,8 @@
 //! Credentials: when they are asked for, and which answer counts.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::id::Ticket;
 use crate::policy::{Credentials as Terms, Refresh};
 use crate::time::Instant;

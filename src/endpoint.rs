@@ -1,5 +1,8 @@
 //! Which server to dial: floors, quarantines, and the one that is due first.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::id::Endpoint;
 use crate::policy::{ENDPOINTS_MAX, Endpoints as Terms};
 use crate::time::{Instant, Nanos};
@@ -28,6 +31,7 @@ impl Endpoints {
     }
 
     /// The lowest endpoint with neither floor nor quarantine running.
+    #[inline(never)]
     pub(crate) fn lowest_open(&self, terms: &Terms, now: Instant) -> Option<Endpoint> {
         self.present(terms)
             .find(|(_, health)| health.open_at() <= now)
@@ -36,6 +40,7 @@ impl Endpoints {
 
     /// The endpoint that an attempt is for which begins at `now`: the lowest open one, else the one
     /// that is due first.
+    #[inline]
     pub(crate) fn pick(&self, terms: &Terms, now: Instant) -> Endpoint {
         if terms.count == 1 {
             return Endpoint(0);
@@ -44,6 +49,15 @@ impl Endpoints {
             let first = self.present(terms).min_by_key(|(_, health)| health.open_at());
             first.map_or(Endpoint(0), |(endpoint, _)| endpoint)
         })
+    }
+
+    /// The endpoint that an attempt dials at `now`: the lowest open one, else the `preferred` one.
+    #[inline]
+    pub(crate) fn dialled(&self, terms: &Terms, now: Instant, preferred: Endpoint) -> Endpoint {
+        if terms.count == 1 {
+            return Endpoint(0);
+        }
+        self.lowest_open(terms, now).unwrap_or(preferred)
     }
 
     /// No attempt at `endpoint` before (P9).

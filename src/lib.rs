@@ -46,6 +46,8 @@ mod seed;
 mod session;
 mod slot;
 #[cfg(feature = "serde")]
+mod snapshot;
+#[cfg(feature = "serde")]
 mod span;
 mod stats;
 mod status;
@@ -72,6 +74,8 @@ pub use policy::{
 };
 pub use seed::Seed;
 pub use slot::Slot;
+#[cfg(feature = "serde")]
+pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use status::{Cause, Continuity, Halted, Phase, Status, WaitsFor};
 pub use subscriptions::Counts;
@@ -85,6 +89,10 @@ pub mod docs {
 
     #[doc = include_str!("../README.md")]
     pub mod readme {}
+
+    #[cfg(feature = "serde")]
+    #[doc = include_str!("../docs/snapshots.md")]
+    pub mod snapshots {}
 
     #[doc = include_str!("../docs/states.md")]
     pub mod states {}

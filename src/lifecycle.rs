@@ -36,11 +36,13 @@
 mod output;
 mod refresh;
 mod rotation;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod view;
 
-use crate::action::{Session, Why};
+use crate::action::{Action, Session, Why};
 use crate::backoff::{Cadence, Failures, draw};
-use crate::connection::{Connection, Service, Stage};
+use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
 use crate::event::{By, Closure, Established, Event, Fact, Misuse};
@@ -172,14 +174,28 @@ struct Outage {
 pub(crate) struct Pending(u8);
 
 impl Pending {
-    /// Close, Open, RefreshCredentials, Ping.
-    const HEAD: u8 = 1;
+    const CLOSE: u8 = 1;
+    /// Open, RefreshCredentials.
+    const ATTEMPT: u8 = 2;
+    const PING: u8 = 4;
+    /// All of these.
+    const HEAD: u8 = Self::CLOSE | Self::ATTEMPT | Self::PING;
     /// Unsubscribe, Subscribe.
-    const SPEECH: u8 = 2;
-    /// Report.
-    const REPORT: u8 = 4;
-    /// The timer.
-    const TIMER: u8 = 8;
+    const SPEECH: u8 = 8;
+    const REPORT: u8 = 16;
+    const TIMER: u8 = 32;
+
+    const fn has(self, any_of: u8) -> bool {
+        self.0 & any_of != 0
+    }
+
+    const fn set(&mut self, kinds: u8) {
+        self.0 |= kinds;
+    }
+
+    const fn clear(&mut self, kinds: u8) {
+        self.0 &= !kinds;
+    }
 }
 
 /// How a connection or an attempt ended.
@@ -259,6 +275,11 @@ impl Lifecycle {
             armed: Instant::MAX,
             told: Status::IDLE,
         }
+    }
+
+    /// As [`Link::reseed`](crate::Link::reseed).
+    pub const fn reseed(&mut self, seed: Seed) {
+        self.jitter = Jitter::new(seed);
     }
 
     /// As [`Link::handle`](crate::Link::handle). There is no storage, hence every event about a key
@@ -358,7 +379,7 @@ impl Lifecycle {
             }
             Event::TimerFired => {
                 self.armed = Instant::MAX;
-                self.pending.0 |= Pending::TIMER;
+                self.pending.set(Pending::TIMER);
             }
             Event::Opened { conn } => self.opened(cx, conn),
             Event::Ready { conn, session, resumable } => self.ready(cx, conn, session, resumable),
@@ -388,7 +409,7 @@ impl Lifecycle {
         while self.is_due() {
             if !self.fire_one(cx) {
                 self.wake_at = self.own_deadline(cx.policy);
-                self.pending.0 |= Pending::TIMER;
+                self.pending.set(Pending::TIMER);
                 return;
             }
         }
@@ -437,7 +458,7 @@ impl Lifecycle {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
                 closing.then = Then::Begin;
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
         }
@@ -469,7 +490,7 @@ impl Lifecycle {
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
-                self.pending.0 |= Pending::REPORT;
+                self.pending.set(Pending::REPORT);
             }
             State::Up { current, .. } if !current.is_open() => {
                 let id = current.id;
@@ -524,7 +545,7 @@ impl Lifecycle {
                 liveness.ask(heartbeat);
             }
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::PING);
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
@@ -538,7 +559,7 @@ impl Lifecycle {
             wait.hint(was_blocked, &mut terms);
         }
         // A rotation that waited for the way to be free.
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::ATTEMPT);
         self.changed(cx.policy);
     }
 }
@@ -576,7 +597,7 @@ impl Lifecycle {
         }
         let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
         self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     fn ready(
@@ -763,27 +784,47 @@ impl Lifecycle {
 
 /// Attempts, ends and waits.
 impl Lifecycle {
-    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
-    /// nowhere (P1). The turn has come, so limits and floor admit; no close is owed, and none but a
-    /// rotation's is made while another is held (P4).
-    fn open(&mut self, cx: &mut Context<'_>) -> Option<(ConnId, Endpoint, Session)> {
+    /// The next `Open`, if one is to be handed out. No close is owed, and none but a rotation's is
+    /// made while another connection is held (P4).
+    #[inline]
+    fn open(&mut self, cx: &mut Context<'_>) -> Option<Action> {
         if self.is_blocked() {
             return None;
         }
-        let (preferred, session) = match &self.state {
-            State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
+        match &self.state {
+            State::Waiting(wait) if wait.turn == Turn::Open => {
+                let session = wait.session;
+                let (endpoint, deadline) = self.charge(cx, wait.endpoint, session);
+                let conn = self.newest;
+                let current = Connection::opening(conn, endpoint, session, deadline);
+                self.state = State::Up { current, rotation: Rotation::none() };
+                // Nothing else comes before the report.
+                self.pending.0 = Pending::REPORT | Pending::TIMER;
+                Some(Action::Open { conn, endpoint, session })
+            }
             State::Up { rotation, .. } if rotation.turn == Turn::Open => {
-                (self.endpoints.pick(&cx.policy.endpoints, cx.now), Session::Fresh)
+                Some(self.open_successor(cx))
             }
             State::Waiting(_)
             | State::Idle
             | State::Up { .. }
             | State::Closing(_)
-            | State::Halted(_) => return None,
-        };
+            | State::Halted(_) => None,
+        }
+    }
+
+    /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
+    /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
+    /// says what it dials and until when it may take.
+    #[inline]
+    fn charge(
+        &mut self,
+        cx: &mut Context<'_>,
+        preferred: Endpoint,
+        session: Session,
+    ) -> (Endpoint, Instant) {
         self.account(cx);
-        let terms = &cx.policy.endpoints;
-        let endpoint = self.endpoints.lowest_open(terms, cx.now).unwrap_or(preferred);
+        let endpoint = self.endpoints.dialled(&cx.policy.endpoints, cx.now, preferred);
         debug_assert!(cx.now >= self.endpoints.floor(endpoint), "P9: the floor admits");
         for (bucket, limit) in self.buckets.iter_mut().zip(limits(cx.policy)) {
             if let Some(limit) = limit {
@@ -796,18 +837,9 @@ impl Lifecycle {
         }
         self.newest = ConnId(self.newest.0.saturating_add(1));
         let deadline = cx.now.after(cx.policy.open_within);
-        let attempt = Connection::opening(self.newest, endpoint, session, deadline);
-        if let State::Up { rotation, .. } = &mut self.state {
-            rotation.begun(attempt, cx);
-            self.pending.0 |= Pending::REPORT | Pending::TIMER;
-        } else {
-            self.state = State::Up { current: attempt, rotation: Rotation::NONE };
-            // Nothing else comes before the report.
-            self.pending.0 = Pending::REPORT | Pending::TIMER;
-        }
-        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
+        self.wake_at = self.wake_at.min(deadline);
         count(&mut cx.stats.attempts);
-        Some((self.newest, endpoint, session))
+        (endpoint, deadline)
     }
 
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
@@ -940,7 +972,7 @@ impl Lifecycle {
     #[inline]
     fn changed(&mut self, policy: &Policy) {
         self.wake_at = self.own_deadline(policy);
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        self.pending.set(Pending::REPORT | Pending::TIMER);
     }
 
     /// The connection is to be dropped; from now on it is not held.
@@ -948,7 +980,7 @@ impl Lifecycle {
         if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
             *place = Some((conn, why));
         }
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     /// The current connection is to be closed with a handshake.
@@ -959,7 +991,7 @@ impl Lifecycle {
         let resumed = current.session == Session::Resume;
         let closing = Closing { id, endpoint, resumed, why, deadline: None, then };
         self.enter(cx, State::Closing(closing));
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -1005,8 +1037,8 @@ impl Lifecycle {
             }
             State::Up { current, .. } => match due_cause(current, cx) {
                 None => {
-                    // A ping may be owed.
-                    self.pending.0 |= Pending::HEAD;
+                    // A ping may be owed, or a renewal.
+                    self.pending.set(Pending::HEAD);
                     self.fire_side(cx)
                 }
                 Some((cause, why)) => {
@@ -1040,18 +1072,18 @@ impl Lifecycle {
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
             wait.turn = Turn::Refreshing { asked: false };
-            self.pending.0 |= Pending::REPORT;
+            self.pending.set(Pending::REPORT);
         } else {
             wait.turn = Turn::Open;
         }
         self.wake_at = Instant::MAX;
-        self.pending.0 |= Pending::HEAD | Pending::TIMER;
+        self.pending.set(Pending::ATTEMPT | Pending::TIMER);
     }
 
     /// Whether these counts change how far the current connection is.
     #[inline]
     pub(crate) fn serves_otherwise(&self, counts: Counts) -> bool {
-        self.service().is_some_and(|service| service.next(counts) != service)
+        matches!(&self.state, State::Up { current, .. } if current.stage.with(counts) != current.stage)
     }
 
     /// Tells how far the subscriptions of the current connection are.
@@ -1061,15 +1093,14 @@ impl Lifecycle {
         }
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        let Stage::Ready(service) = &mut current.stage else { return };
-        *service = service.next(counts);
-        match *service {
-            Service::Restoring => {}
-            Service::Live => {
+        current.stage = current.stage.with(counts);
+        match current.stage {
+            Stage::Opening | Stage::Greeting | Stage::Restoring => {}
+            Stage::Live => {
                 self.degraded_spent = false;
                 cx.stats.recovered(cx.now);
             }
-            Service::Degraded => {
+            Stage::Degraded => {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
                     let settled = is_settled(current, cx, false);
@@ -1098,10 +1129,12 @@ impl Lifecycle {
             State::Idle | State::Halted(_) | State::Closing(Closing { then: Then::Idle, .. }) => {
                 return;
             }
-            State::Up { current, .. } => match current.stage {
-                Stage::Ready(service) => return cx.stats.served(spent, service),
-                Stage::Opening | Stage::Greeting => cx.stats.wanted(spent),
-            },
+            State::Up { current, .. } => {
+                cx.stats.connected(spent, current.stage);
+                if current.is_ready() {
+                    return;
+                }
+            }
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
                 Turn::Refreshing { .. } => cx.stats.wanted(spent),

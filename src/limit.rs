@@ -1,5 +1,8 @@
 //! The token bucket that bounds attempts and paces requests.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use core::time::Duration;
 
 use crate::time::{Instant, Nanos};

@@ -13,7 +13,7 @@ use core::time::Duration;
 pub use builder::PolicyBuilder;
 pub use error::PolicyError;
 #[cfg(feature = "serde")]
-pub(crate) use file::VerdictFile;
+pub(crate) use file::{Filler, VerdictFile};
 pub use parts::{Heartbeat, Rotation, Suspension};
 
 use crate::event::Closure;
@@ -476,4 +476,4 @@ impl Retry {
 }
 
 /// Beyond this level a table only repeats its last step.
-const TABLE_END: u32 = LIST_MAX as u32;
+pub(crate) const TABLE_END: u32 = LIST_MAX as u32;

@@ -1,5 +1,8 @@
 //! Randomness that a test can repeat.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use rand_core::Rng;
 use wyrand::WyRand;
 

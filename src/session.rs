@@ -1,5 +1,8 @@
 //! What the server remembers of us between connections.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::action::Session;
 use crate::limit::Bucket;
 use crate::policy::{SESSION_LIMITS, Sessions as Terms};

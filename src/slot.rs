@@ -60,14 +60,10 @@ impl Marks {
     pub(crate) const OVERTAKEN: Self = Self(4);
     /// To be said again once the request in flight is answered.
     pub(crate) const RESYNC: Self = Self(8);
-    /// It waits because the server asked it to, which holds over connections.
-    pub(crate) const ASKED_TO_WAIT: Self = Self(16);
-
     /// The replay on this connection has come past it.
-    pub(crate) const PASSED: Self = Self(32);
+    pub(crate) const PASSED: Self = Self(16);
     /// What goes with the request that it marks.
-    pub(crate) const OF_A_REQUEST: Self =
-        Self(Self::OVERTAKEN.0 | Self::RESYNC.0 | Self::ASKED_TO_WAIT.0);
+    pub(crate) const OF_A_REQUEST: Self = Self(Self::OVERTAKEN.0 | Self::RESYNC.0);
 
     pub(crate) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -85,19 +81,29 @@ impl Marks {
 /// A key's ladder has at most eight doubling steps above its shortest delay.
 pub(crate) const RETRY_STEPS: usize = 9;
 
-/// Which list a slot's `queue` links belong to: a retry list by its step, or one of these.
+/// The retry lists: one per step for what this connection's silence caused, and one per step for
+/// what the server asked for, which holds over connections.
+pub(crate) const RETRY_LISTS: usize = 2 * RETRY_STEPS;
+
+/// Which list a slot's `queue` links belong to: a retry list by its index, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ListId(pub(crate) u8);
 
 impl ListId {
-    pub(crate) const IN_FLIGHT: Self = Self(RETRY_STEPS as u8);
+    pub(crate) const IN_FLIGHT: Self = Self(RETRY_LISTS as u8);
     pub(crate) const PARTING: Self = Self(Self::IN_FLIGHT.0 + 1);
     pub(crate) const AGAIN: Self = Self(Self::IN_FLIGHT.0 + 2);
     pub(crate) const NONE: Self = Self(u8::MAX);
 
+    /// The retry list for a step, by whether the server asked for the wait.
+    pub(crate) const fn retry(step: u8, asked: bool) -> Self {
+        Self(if asked { step.saturating_add(RETRY_STEPS as u8) } else { step })
+    }
+
+    /// Whether its entries outlive the connection: the server asked for their wait.
     #[inline]
-    pub(crate) const fn is_retry(self) -> bool {
-        self.0 < Self::IN_FLIGHT.0
+    pub(crate) const fn outlives(self) -> bool {
+        RETRY_STEPS as u8 <= self.0 && self.0 < Self::IN_FLIGHT.0
     }
 }
 
@@ -145,7 +151,7 @@ impl Slot {
     }
 
     /// Makes the facts those of `era`: what another connection held says nothing of this one.
-    /// A place in a retry list outlives the connection, the other lists do not.
+    /// A wait that the server asked for outlives the connection, the other lists do not.
     #[inline]
     pub(crate) fn renew(&mut self, era: u32) {
         self.era = era;
@@ -155,7 +161,7 @@ impl Slot {
         self.marks.clear(Marks::OVERTAKEN);
         self.marks.clear(Marks::RESYNC);
         self.marks.clear(Marks::PASSED);
-        if !self.list.is_retry() {
+        if !self.list.outlives() {
             self.list = ListId::NONE;
         }
     }
@@ -171,7 +177,7 @@ impl Default for Slot {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct List {
     pub(crate) first: u32,
-    last: u32,
+    pub(crate) last: u32,
 }
 
 /// Which of a slot's two pairs of links a list runs through.
@@ -208,12 +214,13 @@ impl List {
         self.last = key;
     }
 
-    /// Takes `key`, which is in this list, out of it. What is first is mostly what leaves: the
-    /// next one's `previous` is then not worth a visit, for the first one's is never read.
-    #[inline(always)]
+    /// Takes `key`, which is in this list, out of it, and leaves it its links: nobody reads the
+    /// links of a slot that is in no list, nor the `previous` of the first. It is mostly the first
+    /// that leaves; its neighbour is then not worth a visit.
+    #[inline]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], key: u32, through: Through) {
         let Some(slot) = get(slots, key) else { return };
-        let Links { previous, next } = core::mem::replace(through(slot), Links::NONE);
+        let Links { previous, next } = *through(slot);
         if key == self.first {
             self.first = next;
             if next == NOWHERE {

@@ -1,6 +1,6 @@
 //! Counters and time sums, outside the state that a search compares.
 
-use crate::connection::Service;
+use crate::connection::Stage;
 use crate::event::By;
 use crate::status::{Cause, WaitsFor};
 use crate::time::{Instant, Nanos};
@@ -140,13 +140,13 @@ impl Stats {
         add(&mut self.wanted_ns, time);
     }
 
-    /// Time was spent on a ready connection.
-    pub(crate) fn served(&mut self, time: Nanos, service: Service) {
+    /// Time was spent on a connection.
+    pub(crate) fn connected(&mut self, time: Nanos, stage: Stage) {
         self.wanted(time);
-        match service {
-            Service::Restoring => {}
-            Service::Live => add(&mut self.live_ns, time),
-            Service::Degraded => add(&mut self.degraded_ns, time),
+        match stage {
+            Stage::Opening | Stage::Greeting | Stage::Restoring => {}
+            Stage::Live => add(&mut self.live_ns, time),
+            Stage::Degraded => add(&mut self.degraded_ns, time),
         }
     }
 

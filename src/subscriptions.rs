@@ -23,6 +23,12 @@
 //! turns the current connection's and a successor's (or, where a session keeps the subscriptions,
 //! nobody's), which their parity tells: so falling back is O(1), and so is taking over.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
+#[cfg(feature = "serde")]
+pub(crate) use snapshot::{Keys, Loader};
+
 use crate::action::Action;
 use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
@@ -30,7 +36,7 @@ use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
-    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, queue, wish,
+    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue, wish,
 };
 use crate::stats::{Stats, count};
 use crate::time::{Instant, Nanos};
@@ -83,15 +89,13 @@ pub(crate) struct Subscriptions {
     parting: List,
     /// Keys to be subscribed again out of turn.
     again: List,
-    /// One list for each step of a key's ladder. All entries of one wait equally long, so that each
+    /// Two lists for each step of a key's ladder. All entries of one wait equally long, so that each
     /// list is in order of time by itself.
-    retries: [List; RETRY_STEPS],
+    retries: [List; RETRY_LISTS],
     counts: Counts,
     /// The number of the last request on this connection.
     number: u64,
     pace: Bucket,
-    /// Something to say waits for the pace.
-    paced: bool,
     /// A retry whose time has come waits for the window.
     ripe: bool,
     /// A lower bound of the earliest deadline.
@@ -138,11 +142,10 @@ impl Subscriptions {
             in_flight: List::EMPTY,
             parting: List::EMPTY,
             again: List::EMPTY,
-            retries: [List::EMPTY; RETRY_STEPS],
+            retries: [List::EMPTY; RETRY_LISTS],
             counts: Counts { wanted: 0, pending: 0, in_flight: 0, refused: 0, given_up: 0 },
             number: 0,
             pace: Bucket::FULL,
-            paced: false,
             ripe: false,
             wake_at: Instant::MAX,
         }
@@ -247,9 +250,10 @@ impl Subscriptions {
     /// Begins another era: lists and counts of the one before are void.
     fn advance(&mut self, slots: &mut [Slot]) {
         (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
+        self.retries.iter_mut().take(RETRY_STEPS).for_each(|list| *list = List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         (self.cursor, self.search) = (NOWHERE, NOWHERE);
-        (self.paced, self.ripe) = (false, false);
+        self.ripe = false;
         self.wake_at = Instant::MAX;
         // Eras come round after 2^32 of them. One slot swept at each keeps every fact younger.
         self.renew(slots, self.sweep);
@@ -296,8 +300,8 @@ impl Subscriptions {
         self.counts.pending == 0 && self.counts.given_up == 0 && self.counts.in_flight == 0
     }
 
-    /// Whether [`Self::poll`] may find something to say. O(1): what is left of the replay may turn
-    /// out to need no word.
+    /// Whether the window admits a request (P5) and there may be one. O(1): what is left of the
+    /// replay may turn out to need no word.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
         let window_open = self.counts.in_flight < u32::from(terms.window);
@@ -319,6 +323,12 @@ impl Subscriptions {
             return Some(self.number);
         }
         self.parked.filter(|parked| parked.conn == conn).map(|parked| parked.number)
+    }
+
+    /// Whether a request on the present connection had this number.
+    #[inline]
+    pub(crate) const fn was_handed_out(&self, number: u64) -> bool {
+        0 < number && number <= self.number
     }
 
     pub(crate) const fn wake_at(&self) -> Instant {
@@ -418,17 +428,19 @@ impl Subscriptions {
 
 /// The server's answers, and their absence.
 impl Subscriptions {
-    /// Whether an answer is the expected ack of a key that is wanted: it will be held, nothing is
-    /// left to say about it, and the connection is as far as before, for other keys are pending.
-    /// The caller has found that the answer came on the connection that is spoken on.
-    #[inline(always)]
+    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
+    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
+    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
+    /// the connection that is spoken on.
+    #[inline]
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
         self.counts.pending > 1
             && !self.is_rotating()
+            && self.was_handed_out(request.number)
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
                     && slot.asked == Asked::Subscribe
-                    && self.is_last_request(slot, request.number)
+                    && self.is_last_request(slot, request)
                     && slot.is_wanted()
                     && !slot.marks.has(Marks::RESYNC)
                     && !is_given_up(slot, terms)
@@ -442,7 +454,7 @@ impl Subscriptions {
     }
 
     /// The last request of this key was accepted.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
@@ -478,9 +490,8 @@ impl Subscriptions {
                 }
                 Refusal::Retry(delay) => {
                     slot.tries = answered.tries.saturating_add(1);
-                    slot.marks.set(Marks::ASKED_TO_WAIT);
                     let delay = delay.map(|delay| delay.nanos().min(desk.policy.server_delay_max));
-                    self.retry_later(desk, key, delay);
+                    self.retry_later(desk, key, delay, true);
                 }
             }
         }
@@ -492,44 +503,45 @@ impl Subscriptions {
     fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
         let awaited = self.conn == Some(conn)
             && get(desk.slots, request.key.0)
-                .is_some_and(|slot| self.is_last_request(slot, request.number));
+                .is_some_and(|slot| self.is_last_request(slot, request));
         if !awaited {
             desk.stats.stale();
         }
         awaited
     }
 
-    /// Whether the key's last request has this number, and no answer yet. A slot keeps the low half
-    /// of a number; the whole one is the last that ends so.
-    #[inline(always)]
-    fn is_last_request(&self, slot: &Slot, number: u64) -> bool {
-        let age = (self.number as u32).wrapping_sub(slot.number);
-        slot.asked != Asked::Nothing
-            && slot.era == self.era
-            && number == self.number.wrapping_sub(u64::from(age))
+    /// Whether the key's last request has this number, and no answer yet.
+    #[inline]
+    fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
+        // The low half decides: a key's older request would have to be 2^32 requests old.
+        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        last && slot.era == self.era
     }
 
     /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
     /// known.
-    #[inline(always)]
+    #[inline]
     fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
         let slot = get(slots, key)?;
         let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         less(self.count_of(is_given_up(slot, terms)));
         self.unweigh_home(slot);
-        if slot.list == ListId::IN_FLIGHT {
-            less(&mut self.counts.in_flight);
-        }
         slot.asked = Asked::Nothing;
         slot.tries = 0;
         slot.marks.clear(Marks::OF_A_REQUEST);
-        self.take(slots, key);
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+            slot.list = ListId::NONE;
+            self.in_flight.remove(slots, key, queue);
+        } else {
+            self.take(slots, key);
+        }
         Some(answered)
     }
 
     /// What is known decides what is said next.
-    #[inline(always)]
+    #[inline]
     fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
         let Some(slot) = get(slots, key) else { return };
         slot.known = known;
@@ -576,7 +588,7 @@ impl Subscriptions {
             if let Some(slot) = get(desk.slots, key) {
                 slot.tries = tries.saturating_add(1);
             }
-            self.retry_later(desk, key, None);
+            self.retry_later(desk, key, None, false);
         } else {
             self.queue_up(desk.slots, key);
         }
@@ -588,7 +600,7 @@ impl Subscriptions {
     fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
         let oldest = get(slots, self.in_flight.first);
         let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
-        if let (Some(pace), true) = (terms.pace, self.paced) {
+        if let (Some(pace), true) = (terms.pace, self.may_speak(terms)) {
             let release = self.pace.release(pace);
             next = if release > now { next.min(release) } else { next };
         }
@@ -603,27 +615,28 @@ impl Subscriptions {
         self.wake_at = next;
     }
 
-    /// Puts a key into the retry list for its tries, or for the `delay` that the server asked for.
-    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>) {
+    /// Puts a key into the retry list for its tries, or for the `delay` that the server named. What it
+    /// `asked` for holds over connections.
+    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>, asked: bool) {
         let terms = &desk.policy.subscriptions;
         let Some(slot) = get(desk.slots, key) else { return };
-        let asked = delay.unwrap_or(Nanos::ZERO);
-        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { asked };
-        let tries = if asked == Nanos::ZERO { slot.tries } else { 1 };
+        let delay = delay.unwrap_or(Nanos::ZERO);
+        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { delay };
+        let tries = if delay == Nanos::ZERO { slot.tries } else { 1 };
         let (step, wait) = step(terms, tries, floor);
-        slot.rounds = rounds(asked, wait);
+        slot.rounds = rounds(delay, wait);
         slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
-        self.push(desk.slots, key, ListId(step));
+        self.push(desk.slots, key, ListId::retry(step, asked));
     }
 }
 
 /// What is said, and when.
 impl Subscriptions {
-    /// Says the key at the cursor, if it is its turn and the word can be said as it stands: the
-    /// slot is of another era, no pace is kept, and an older request decides when to wake. `None`
-    /// otherwise, and nothing has changed.
-    #[inline(always)]
+    /// The replay's next request, if it is its turn and can be said as it stands: nothing in the
+    /// queues, no pace to keep, the slot untouched since the last connection, and an older request
+    /// to decide when to wake. `None` otherwise, and nothing has changed.
+    #[inline]
     pub(crate) fn replay(
         &mut self,
         slots: &mut [Slot],
@@ -637,15 +650,15 @@ impl Subscriptions {
             return None;
         }
         let slot = get(slots, key)?;
-        let is_void = slot.era != self.era && !slot.list.is_retry();
-        if !is_void || !slot.is_wanted() || slot.is_refused() {
+        let is_void = slot.era != self.era && !slot.list.outlives();
+        if !is_void || slot.is_refused() {
             return None;
         }
         slot.renew(self.era);
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 
-    /// The next request, if the pace admits one (P5).
+    /// The next request, if the pace admits one (P5). Only while [`Self::may_speak`].
     pub(crate) fn poll(
         &mut self,
         slots: &mut [Slot],
@@ -659,12 +672,10 @@ impl Subscriptions {
             self.release_retries(slots, terms, now);
         }
         let (conn, key) = (self.conn?, self.next_to_say(slots));
-        self.paced = false;
         let asked = to_say(get(slots, key)?);
         if let Some(pace) = terms.pace {
             let release = self.pace.release(pace);
             if now < release {
-                self.paced = true;
                 self.wake_at = self.wake_at.min(release);
                 return None;
             }
@@ -743,7 +754,8 @@ impl Subscriptions {
         if self.in_flight.is_empty() {
             self.wake_at = self.wake_at.min(now.after(terms.ack_within));
         }
-        self.push(slots, key, ListId::IN_FLIGHT);
+        slot.list = ListId::IN_FLIGHT;
+        self.in_flight.push_back(slots, key, queue);
         more(&mut self.counts.in_flight);
         let request = Request { key: SubKey(key), number: self.number };
         match asked {
@@ -754,10 +766,9 @@ impl Subscriptions {
     }
 
     /// Moves the keys whose retry is due to the queues.
-    #[inline(never)]
     fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        for step in 0..RETRY_STEPS {
-            let list = ListId(step as u8);
+        for index in 0..RETRY_LISTS {
+            let list = ListId(index as u8);
             while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
                 if slot.rounds > 0 {
@@ -767,7 +778,6 @@ impl Subscriptions {
                     self.push(slots, key, list);
                     continue;
                 }
-                slot.marks.clear(Marks::ASKED_TO_WAIT);
                 self.take(slots, key);
                 self.renew(slots, key);
                 self.queue_up(slots, key);
@@ -784,23 +794,18 @@ impl Subscriptions {
 
 /// Places and counts.
 impl Subscriptions {
-    /// Brings a slot up to the present era. A retry that another connection's silence caused is
-    /// void; one that the server asked for is not.
+    /// Brings a slot up to the present era.
     #[inline]
-    fn renew(&mut self, slots: &mut [Slot], key: u32) {
+    fn renew(&self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         if slot.era == self.era {
             return;
         }
-        let void = slot.list.is_retry() && !slot.marks.has(Marks::ASKED_TO_WAIT);
         let base = self.base(slot);
         slot.renew(self.era);
         slot.base = base;
         if self.is_home(self.era) {
             slot.known = base;
-        }
-        if void {
-            self.take(slots, key);
         }
     }
 
@@ -821,7 +826,6 @@ impl Subscriptions {
         self.take(slots, key);
         if let Some(slot) = get(slots, key) {
             (slot.tries, slot.rounds) = (0, 0);
-            slot.marks.clear(Marks::ASKED_TO_WAIT);
         }
     }
 
@@ -830,11 +834,10 @@ impl Subscriptions {
             ListId::IN_FLIGHT => Some(&mut self.in_flight),
             ListId::PARTING => Some(&mut self.parting),
             ListId::AGAIN => Some(&mut self.again),
-            ListId(step) => self.retries.get_mut(usize::from(step)),
+            ListId(index) => self.retries.get_mut(usize::from(index)),
         }
     }
 
-    #[inline(always)]
     fn push(&mut self, slots: &mut [Slot], key: u32, id: ListId) {
         if let Some(list) = self.list(id) {
             list.push_back(slots, key, queue);
@@ -844,7 +847,6 @@ impl Subscriptions {
         }
     }
 
-    #[inline(always)]
     fn take(&mut self, slots: &mut [Slot], key: u32) {
         let Some(slot) = get(slots, key) else { return };
         let id = core::mem::replace(&mut slot.list, ListId::NONE);

@@ -1,5 +1,8 @@
 //! When an attempt is due: the latest of backoff, floor and limits.
 
+#[cfg(feature = "serde")]
+mod snapshot;
+
 use crate::action::Session;
 use crate::backoff::{draw, quick_draw};
 use crate::id::Endpoint;

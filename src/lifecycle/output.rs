@@ -10,6 +10,7 @@ use crate::time::Instant;
 
 impl Lifecycle {
     /// As [`Link::poll_action`](crate::Link::poll_action).
+    #[inline]
     pub fn poll_action(
         &mut self,
         policy: &Policy,
@@ -19,14 +20,23 @@ impl Lifecycle {
         if self.is_drained() {
             return None;
         }
+        self.poll_pending(policy, stats, now)
+    }
+
+    #[inline(never)]
+    fn poll_pending(
+        &mut self,
+        policy: &Policy,
+        stats: &mut Stats,
+        now: Instant,
+    ) -> Option<Action> {
         if self.is_head_pending() {
             let mut cx = self.poll_context(policy, stats, now);
             if let Some(action) = self.poll_head(&mut cx) {
                 return Some(action);
             }
         }
-        self.advance(now);
-        self.poll_tail()
+        self.poll_tail(now)
     }
 
     #[inline]
@@ -54,26 +64,36 @@ impl Lifecycle {
 
     #[inline]
     pub(crate) const fn is_head_pending(&self) -> bool {
-        self.pending.0 & Pending::HEAD != 0
+        self.pending.has(Pending::HEAD)
     }
 
     /// Close, Open, RefreshCredentials, Ping.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
-        if !self.is_head_pending() {
-            return None;
+        if self.pending.has(Pending::CLOSE) {
+            let action = self.poll_close(cx);
+            if action.is_some() {
+                return action;
+            }
+            self.pending.clear(Pending::CLOSE);
         }
-        let action = self
-            .poll_close(cx)
-            .or_else(|| {
-                let opened = self.open(cx);
-                opened.map(|(conn, endpoint, session)| Action::Open { conn, endpoint, session })
-            })
-            .or_else(|| self.ask(cx).map(|ticket| Action::RefreshCredentials { ticket }))
-            .or_else(|| self.poll_ping(cx));
-        if action.is_none() {
-            self.pending.0 &= !Pending::HEAD;
+        if self.pending.has(Pending::ATTEMPT) {
+            let action = self.open(cx);
+            if action.is_some() {
+                return action;
+            }
+            if let Some(ticket) = self.ask(cx) {
+                return Some(Action::RefreshCredentials { ticket });
+            }
+            self.pending.clear(Pending::ATTEMPT);
         }
-        action
+        if self.pending.has(Pending::PING) {
+            let action = self.poll_ping(cx);
+            if action.is_some() {
+                return action;
+            }
+            self.pending.clear(Pending::PING);
+        }
+        None
     }
 
     fn poll_close(&mut self, cx: &Context<'_>) -> Option<Action> {
@@ -119,30 +139,24 @@ impl Lifecycle {
         let liveness = connection.liveness()?;
         liveness.pinged(heartbeat, cx.now);
         self.wake_at = self.wake_at.min(liveness.deadline(Some(heartbeat)));
-        self.pending.0 |= Pending::TIMER;
+        self.pending.set(Pending::TIMER);
         Some(Action::Ping { conn })
     }
 
+    /// Whether the subscriptions may have something to say, and nothing comes before it.
     #[inline]
     pub(crate) const fn is_speech_next(&self) -> bool {
         self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    /// Tells whether the subscriptions may have something to say.
     #[inline]
-    pub(crate) const fn speech_drained(&mut self) {
-        self.pending.0 &= !Pending::SPEECH;
-    }
-
-    #[inline]
-    pub(crate) const fn speech_follows(&mut self) {
-        self.pending.0 |= Pending::SPEECH;
-    }
-
-    /// Whether the subscriptions may have something to say.
-    #[inline]
-    pub(crate) const fn speech_may_follow(&mut self, may_follow: bool) {
-        let others = self.pending.0 & !Pending::SPEECH;
-        self.pending.0 = if may_follow { others | Pending::SPEECH } else { others };
+    pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
+        if may_speak {
+            self.pending.set(Pending::SPEECH);
+        } else {
+            self.pending.clear(Pending::SPEECH);
+        }
     }
 
     /// Something has a deadline at `at`, too.
@@ -150,15 +164,15 @@ impl Lifecycle {
     pub(crate) fn wake_by(&mut self, at: Instant) {
         if at < self.wake_at {
             self.wake_at = at;
-            self.pending.0 |= Pending::TIMER;
+            self.pending.set(Pending::TIMER);
         }
     }
 
     /// Report, timer.
     #[inline]
-    pub(crate) fn poll_tail(&mut self) -> Option<Action> {
-        if self.pending.0 & Pending::REPORT != 0 {
-            self.pending.0 &= !Pending::REPORT;
+    pub(crate) fn poll_tail(&mut self, now: Instant) -> Option<Action> {
+        if self.pending.has(Pending::REPORT) {
+            self.pending.clear(Pending::REPORT);
             let status = self.status();
             if status != self.told {
                 self.told = status;
@@ -166,6 +180,7 @@ impl Lifecycle {
             }
         }
         self.pending.0 = 0;
+        self.advance(now);
         self.poll_timer()
     }
 

@@ -30,7 +30,7 @@ impl Lifecycle {
         }
         let ticket = self.credentials.ask(&cx.policy.credentials, cx.now);
         self.wake_at = self.wake_at.min(self.credentials.answer_by());
-        self.pending.0 |= Pending::REPORT | Pending::TIMER;
+        self.pending.set(Pending::REPORT | Pending::TIMER);
         Some(ticket)
     }
 
@@ -117,7 +117,7 @@ impl Lifecycle {
         let due = cx.now >= self.renewal_deadline(cx.policy);
         if due {
             self.credentials.owe_renewal();
-            self.pending.0 |= Pending::HEAD;
+            self.pending.set(Pending::ATTEMPT);
         }
         due
     }

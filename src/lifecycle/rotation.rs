@@ -15,9 +15,9 @@
 //! policy a move is break before make: a graceful close, then the next attempt.
 
 use super::{Context, Ended, Lifecycle, Pending, State, Then, connection, due_cause, limits};
-use crate::action::Why;
+use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
-use crate::connection::{Connection, Service};
+use crate::connection::{Connection, Stage};
 use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
 use crate::seed::Jitter;
@@ -61,20 +61,28 @@ pub(super) enum Side {
 }
 
 impl Rotation {
-    pub(super) const NONE: Self = Self {
-        side: Side::Alone,
-        turn: Turn::Waiting,
-        refreshed: false,
-        not_before: Instant::ZERO,
-        failures: 0,
-        barred: false,
-    };
+    /// Not a constant: one is copied as a whole, unused bytes of a successor included.
+    #[inline]
+    pub(super) const fn none() -> Self {
+        Self {
+            side: Side::Alone,
+            turn: Turn::Waiting,
+            refreshed: false,
+            not_before: Instant::ZERO,
+            failures: 0,
+            barred: false,
+        }
+    }
 
     /// A successor is dialled.
     pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
         self.turn = Turn::Waiting;
         self.refreshed = false;
         self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
+    }
+
+    pub(super) const fn is_under_way(&self) -> bool {
+        matches!(self.side, Side::Successor { .. })
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
@@ -152,9 +160,9 @@ impl Lifecycle {
 
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
-        let Some(service) = current.service() else { return Instant::MAX };
+        let restored = matches!(current.stage, Stage::Live | Stage::Degraded);
         let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
-        if !free || rotation.barred || service == Service::Restoring || self.is_blocked() {
+        if !free || rotation.barred || !restored || self.is_blocked() {
             return Instant::MAX;
         }
         let returns = policy.rotate.is_some() && current.endpoint != Endpoint(0);
@@ -240,7 +248,23 @@ impl Lifecycle {
             Turn::Open
         };
         self.changed(cx.policy);
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::ATTEMPT);
+    }
+
+    /// The successor's `Open` is handed out.
+    #[cold]
+    pub(super) fn open_successor(&mut self, cx: &mut Context<'_>) -> Action {
+        let session = Session::Fresh;
+        let preferred = self.endpoints.pick(&cx.policy.endpoints, cx.now);
+        let (endpoint, deadline) = self.charge(cx, preferred, session);
+        let conn = self.newest;
+        if let State::Up { rotation, .. } = &mut self.state {
+            rotation.begun(Connection::opening(conn, endpoint, session, deadline), cx);
+        }
+        // `overlap` may be shorter than `open_within`.
+        self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
+        self.pending.set(Pending::REPORT | Pending::TIMER);
+        Action::Open { conn, endpoint, session }
     }
 
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {
@@ -307,14 +331,14 @@ impl Lifecycle {
         self.sessions.established(successor.resumable, successor.session);
         *current = successor;
         current.stage = stage;
-        let rotation = Rotation { side, ..Rotation::NONE };
+        let rotation = Rotation { side, ..Rotation::none() };
         self.continuity = Continuity::Overlapped;
         self.failures.negotiated(spread);
         if let State::Up { rotation: beside, .. } = &mut self.state {
             *beside = rotation;
         }
         self.moved = true;
-        self.pending.0 |= Pending::HEAD;
+        self.pending.set(Pending::CLOSE);
         self.changed(cx.policy);
     }
 
@@ -324,7 +348,7 @@ impl Lifecycle {
         let ready = successor.is_ready();
         let (resumable, session, spread) =
             (successor.resumable, successor.session, successor.spread);
-        self.enter(cx, State::Up { current: successor, rotation: Rotation::NONE });
+        self.enter(cx, State::Up { current: successor, rotation: Rotation::none() });
         if ready {
             self.continue_with(resumable, session, spread);
         }
@@ -364,7 +388,7 @@ impl Lifecycle {
     }
 
     /// Again, on a ladder of its own.
-    fn rotate_later(&mut self, cx: &mut Context<'_>) {
+    fn rotate_later(&mut self, cx: &Context<'_>) {
         let State::Up { rotation, .. } = &mut self.state else { return };
         rotation.failures = rotation.failures.saturating_add(1);
         rotation.refreshed = false;

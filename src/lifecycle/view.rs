@@ -4,7 +4,7 @@ use core::num::NonZeroU32;
 
 use super::{Lifecycle, Speakers, State};
 use crate::action::Session;
-use crate::connection::{Connection, Service, Stage};
+use crate::connection::Connection;
 use crate::id::{ConnId, Endpoint};
 use crate::policy::{OnResume, Policy};
 use crate::status::{Phase, Status, WaitsFor};
@@ -26,13 +26,7 @@ impl Lifecycle {
             State::Idle => Phase::Idle,
             State::Waiting(wait) if self.is_refreshing(wait) => Phase::Refreshing,
             State::Waiting(_) => Phase::Waiting,
-            State::Up { current, .. } => match current.stage {
-                Stage::Opening => Phase::Opening,
-                Stage::Greeting => Phase::Greeting,
-                Stage::Ready(Service::Restoring) => Phase::Restoring,
-                Stage::Ready(Service::Live) => Phase::Live,
-                Stage::Ready(Service::Degraded) => Phase::Degraded,
-            },
+            State::Up { current, .. } => current.phase(),
             State::Closing(_) => Phase::Closing,
             State::Halted(_) => Phase::Halted,
         }
@@ -46,36 +40,45 @@ impl Lifecycle {
 
     /// The state as the application sees it.
     #[must_use]
+    #[inline(never)]
     pub fn status(&self) -> Status {
-        let phase = self.phase();
-        let mut status = Status { phase, losses: self.losses, ..Status::IDLE };
+        let base = Status { losses: self.losses, ..Status::IDLE };
         match &self.state {
-            State::Idle => {}
+            State::Idle => base,
+            State::Waiting(wait) if self.is_refreshing(wait) => {
+                Status { phase: Phase::Refreshing, ..self.attempting(base) }
+            }
             State::Waiting(wait) => {
-                (status.attempt, status.cause) = (self.attempt(), self.cause);
-                status.suspended = self.suspended;
-                if phase == Phase::Waiting {
-                    (status.waits_for, status.until) = self.awaited(wait);
+                let (waits_for, until) = self.awaited(wait);
+                let waits_for = Some(waits_for);
+                Status { phase: Phase::Waiting, waits_for, until, ..self.attempting(base) }
+            }
+            State::Up { current, rotation } => {
+                let phase = current.phase();
+                if !current.is_ready() {
+                    return Status { phase, ..self.attempting(base) };
                 }
+                let (continuity, rotating) = (Some(self.continuity), rotation.is_under_way());
+                Status { phase, continuity, rotating, ..base }
             }
-            State::Up { current, rotation } if current.is_ready() => {
-                status.continuity = Some(self.continuity);
-                status.rotating = rotation.successor().is_some();
-            }
-            State::Up { .. } => {
-                (status.attempt, status.cause) = (self.attempt(), self.cause);
-                status.suspended = self.suspended;
-            }
-            State::Closing(_) => status.cause = self.cause,
+            State::Closing(_) => Status { phase: Phase::Closing, cause: self.cause, ..base },
             State::Halted(halted) => {
-                (status.halted, status.cause) = (Some(*halted), self.cause);
+                let halted = Some(*halted);
+                Status { phase: Phase::Halted, halted, cause: self.cause, ..base }
             }
         }
-        status
+    }
+
+    /// What all phases between the wish and ready tell.
+    #[inline]
+    fn attempting(&self, base: Status) -> Status {
+        let (attempt, cause, suspended) = (self.attempt(), self.cause, self.suspended);
+        Status { attempt, cause, suspended, ..base }
     }
 
     /// What a wait is for, and until when; never known where it hangs on an event.
-    fn awaited(&self, wait: &Wait) -> (Option<WaitsFor>, Option<Instant>) {
+    #[inline]
+    fn awaited(&self, wait: &Wait) -> (WaitsFor, Option<Instant>) {
         let waits_for = self.waits_for(wait);
         let until = match waits_for {
             WaitsFor::Pause | WaitsFor::Network => None,
@@ -83,7 +86,7 @@ impl Lifecycle {
                 Some(wait.due())
             }
         };
-        (Some(waits_for), until)
+        (waits_for, until)
     }
 
     pub(super) fn attempt(&self) -> Option<NonZeroU32> {
@@ -111,12 +114,6 @@ impl Lifecycle {
             Turn::Refreshing { asked } => asked || !self.is_blocked(),
             Turn::Waiting | Turn::Open => false,
         }
-    }
-
-    /// How far the current connection's subscriptions are, if it is ready.
-    pub(super) const fn service(&self) -> Option<Service> {
-        let State::Up { current, .. } = &self.state else { return None };
-        current.service()
     }
 
     /// Whether `conn` is the one that the link is on, rather than what lies beside it.

@@ -2,6 +2,8 @@
 
 mod lists;
 
+pub(crate) use lists::Filler;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

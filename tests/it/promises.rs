@@ -255,6 +255,36 @@ fn p5_a_cut_in_the_middle_of_the_replay_leaves_no_key_out() -> Outcome {
 }
 
 #[test]
+fn p5_a_replay_is_answered_in_any_order_and_waited_for_in_its_own() {
+    let mut hand = Hand::new(Policy::builder().ack_within(secs(3)).build().unwrap());
+    for key in [2, 0, 3, 1].map(SubKey::new) {
+        hand.tell(Event::Subscribe { key });
+    }
+    let (first, closure) = (hand.dialled(1), Closure::peer().code(1006));
+    hand.tell(Event::Opened { conn: first });
+    hand.tell(Event::Closed { conn: first, closure });
+    let conn = hand.dialled(2);
+    hand.link.handle(hand.now, Event::Opened { conn }).expect("no misuse");
+    let opened = hand.now;
+    let mut requests = vec![];
+    while let Some(action) = hand.link.poll_action(hand.now) {
+        requests.extend(subscribes(&[action]));
+        hand.now = hand.now.saturating_add(millis(10));
+    }
+    assert_eq!(requests.iter().map(|request| request.key.get()).collect::<Vec<_>>(), [2, 0, 3, 1]);
+    for (answered, waits_for) in [(2, 0), (0, 1), (3, 1)] {
+        let request = requests[answered];
+        assert_eq!(hand.tell(Event::Acked { conn, request }), []);
+        assert_eq!(hand.link.phase(), Phase::Restoring);
+        let answer_by = opened.saturating_add(secs(3) + millis(10) * waits_for);
+        assert!(hand.link.deadline().is_some_and(|at| at <= answer_by));
+    }
+    hand.tell(Event::Acked { conn, request: requests[1] });
+    assert_eq!(hand.link.phase(), Phase::Live);
+    assert_eq!(hand.link.counts().in_flight, 0);
+}
+
+#[test]
 fn p5_a_final_refusal_is_not_asked_again_and_harms_nobody() -> Outcome {
     let mut world = world();
     world.peer().refuses(1, Some(Refusal::Final));
@@ -547,6 +577,19 @@ fn p10_misuse_is_refused_without_a_trace() {
 }
 
 #[test]
+fn p10_a_request_number_is_compared_whole() {
+    let mut hand = Hand::new(Policy::new());
+    let conn = hand.dialled(1);
+    hand.tell(Event::Subscribe { key: SubKey::new(0) });
+    hand.tell(Event::Subscribe { key: SubKey::new(1) });
+    let mut request = subscribes(&hand.tell(Event::Opened { conn }))[0];
+    request.number += 1 << 32;
+    let misuse = Misuse::UnknownRequest { conn, number: request.number, newest: 2 };
+    assert_eq!(hand.link.handle(hand.now, Event::Acked { conn, request }), Err(misuse));
+    assert_eq!(hand.link.counts().in_flight, 2);
+}
+
+#[test]
 fn p12_error_close_and_timeout_of_one_connection_are_one_failure() {
     let mut hand = Hand::new(Policy::new());
     let conn = hand.dialled(1);
@@ -561,4 +604,22 @@ fn p12_error_close_and_timeout_of_one_connection_are_one_failure() {
     assert_eq!((hand.link.status(), hand.link.deadline()), (status, deadline));
     assert_eq!(opens(&hand.wait()), 1, "one retry");
     assert_eq!(hand.link.stats().failures, 1);
+}
+
+#[test]
+fn p5_a_retry_that_silence_caused_ends_with_its_connection() {
+    let mut hand = Hand::new(Policy::new());
+    let (conn, key) = (hand.dialled(1), SubKey::new(0));
+    hand.tell(Event::Subscribe { key });
+    let asked = subscribes(&hand.tell(Event::Opened { conn }));
+    hand.tell(Event::Acked { conn, request: asked[0] });
+    hand.tell(Event::Unsubscribe { key });
+    // The server does not answer within 10 s: it is asked again after a second.
+    hand.after(secs(10)).tell(Event::Received { conn });
+    hand.tell(Event::TimerFired);
+    hand.tell(Event::Closed { conn, closure: Closure::unknown() });
+    hand.tell(Event::RetryNow);
+    hand.tell(Event::Opened { conn: ConnId::new(2) });
+    assert_eq!(hand.link.phase(), Phase::Live);
+    assert_eq!(hand.link.deadline(), Some(hand.now.saturating_add(secs(15))), "but for a ping");
 }

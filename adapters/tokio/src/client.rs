@@ -23,6 +23,7 @@ use crate::outbox::Outbox;
 use crate::protocol::Protocol;
 use crate::queue::queue;
 use crate::record::{Recording, Sink};
+use crate::snapshots::{Restored, SnapshotError, Snapshots};
 use crate::task::{Connections, MakeRequest, Observer, Task, Tokens};
 use crate::tls::Tls;
 use crate::token::{MakeFetch, Token, TokenError};
@@ -227,6 +228,31 @@ impl Builder {
         self,
         protocol: P,
     ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
+        self.begin(protocol, None)
+    }
+
+    /// As [`connect`](Self::connect), with what an earlier client stored, and storing it for a later
+    /// one. A link that was wanted is so again, even with [`idle`](Self::idle), and so are its topics.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); and [`ConnectError::Snapshot`] where the text is damaged or of
+    /// another version, upon which the client can start without it.
+    #[allow(clippy::type_complexity, reason = "a pair of two plain types")]
+    pub fn connect_with_snapshots<P: Protocol>(
+        self,
+        protocol: P,
+        snapshots: Snapshots<P::Topic>,
+    ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
+        self.begin(protocol, Some(snapshots))
+    }
+
+    #[allow(clippy::type_complexity, reason = "a pair of two plain types")]
+    fn begin<P: Protocol>(
+        self,
+        protocol: P,
+        mut snapshots: Option<Snapshots<P::Topic>>,
+    ) -> Result<(Handle<P::Topic>, Events<P::Topic, P::Data>), ConnectError> {
         if let Some(error) = self.refused {
             return Err(ConnectError::Url(Box::new(error)));
         }
@@ -242,13 +268,27 @@ impl Builder {
             Some(seed) => seed,
             None => Seed::from_u64(getrandom::u64().map_err(ConnectError::Entropy)?),
         };
+        let clock = Clock::new();
+        let restored = match &mut snapshots {
+            Some(snapshots) => snapshots.take(self.policy, clock.now())?,
+            None => None,
+        };
+        if restored.is_some() && self.trace.is_some() {
+            return Err(ConnectError::RestoredTrace);
+        }
         let recording = self
             .trace
             .map(|to| Recording::begin(to, self.policy, seed))
             .transpose()
             .map_err(ConnectError::Trace)?;
-        let link = Link::with_storage(self.policy, seed, Vec::new());
-        let clock = Clock::new();
+        let (link, topics) = match restored {
+            Some(Restored { mut link, topics }) => {
+                // Of several clients that go on from one snapshot each dials at its own time.
+                link.reseed(seed);
+                (link, topics)
+            }
+            None => (Link::with_storage(self.policy, seed, Vec::new()), Topics::new()),
+        };
         let (messages, time_to_live, overflow) = self.outbox;
         let view = View { status: link.status(), stats: link.stats(), counts: link.counts() };
         let outbox = Outbox::new(messages, time_to_live, overflow);
@@ -266,8 +306,9 @@ impl Builder {
             config: self.config,
             observer: self.observer,
             recording,
+            save: snapshots.map(|snapshots| snapshots.save),
             link,
-            topics: Topics::new(),
+            topics,
             wishes,
             events: producer,
             shared: Arc::clone(&shared),
@@ -336,6 +377,13 @@ pub enum ConnectError {
     /// The policy's `refresh` asks for tokens and [`Builder::tokens`] was not given, or the reverse.
     #[error("a source of tokens without a policy that asks for them, or the reverse")]
     Tokens,
+    /// What [`Snapshots::restore`] was given cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A trace of [`Builder::record`] begins with a link that has done nothing yet, and so not with
+    /// one that was restored.
+    #[error("a restored link cannot be recorded")]
+    RestoredTrace,
     /// The URL cannot be dialled: it is none, its scheme is neither `ws` nor `wss`, or it is `wss`
     /// and the crate has no TLS.
     #[error("the URL cannot be dialled")]

@@ -8,13 +8,29 @@
 #![doc = include_str!("../examples/ticker.rs")]
 #![doc = "```"]
 //!
+//! # What it can do beyond that
+//!
+//! - **Sessions.** [`Protocol::greet`] is told whether to resume, and answers are told as
+//!   [`Inbound::Ready`] or [`Inbound::SessionLost`]. Where to resume is the protocol's to remember.
+//! - **Rotation.** With `rotate` in the policy, a connection is replaced in time, when the server
+//!   asks ([`Inbound::GoAway`]) or when the application does ([`Handle::rotate`]): the old one goes
+//!   once the new one has every topic. Meanwhile both deliver; data that the server numbers
+//!   ([`Inbound::Numbered`]) come to the application once.
+//! - **Several servers**: [`Client::endpoints`].
+//! - **Tokens** that run out: [`Builder::tokens`].
+//! - **Sending** while the link is down: [`Handle::send`].
+//! - **Restarts** of the process: [`Builder::connect_with_snapshots`].
+//! - **A record** of all that the core was told and asked for: [`Builder::record`].
+//!
+//! When and how often is the [`Policy`](redial::Policy)'s to say, in all of these.
+//!
 //! # What is kept in bounds
 //!
-//! Events wait up to [`Builder::event_buffer`]; then nothing more is read, one message aside, and
-//! what that means for finding a dead peer is told at [`Events`]. Outgoing messages wait up to a
-//! thousand of the application's own ([`NotReady::Full`]) and a hundred thousand in all; with more
-//! the connection is closed. They never keep the timers waiting, and pings overtake them: a peer
-//! that does not read is found dead as any other.
+//! Events wait up to [`Builder::event_buffer`]; then nothing more is read, one message of each
+//! connection aside, and what that means for finding a dead peer is told at [`Events`]. Outgoing
+//! messages wait up to what [`Builder::outbox`] says of the application's own, and a hundred thousand
+//! others; with more the connection is closed. They never keep the timers waiting, and pings overtake
+//! them: a peer that does not read is found dead as any other.
 //!
 //! # Time
 //!
@@ -39,6 +55,7 @@
 //! | `redial.dial` | `debug` | `conn`, `server.address`, `server.port` |
 //! | `redial.no_request` | `warn` | `conn`, `error`: there is nothing to dial with |
 //! | `redial.no_token` | `warn` | `fatal`, `error`: what [`Builder::tokens`] gave |
+//! | `redial.no_snapshot` | `warn` | `error`: why [`Snapshots`] cannot store the topics |
 //! | `redial.error` | `debug` | `conn`, `stage` (`lookup`, `connect`, `tls`, `upgrade`, `read`, `write`), `error` |
 //! | `redial.opened` | `debug` | `conn` |
 //! | `redial.close` | `debug` | `conn`, `how`, `why`: the client closes it |
@@ -69,6 +86,7 @@ mod outbox;
 mod protocol;
 mod queue;
 mod record;
+mod snapshots;
 mod socket;
 mod task;
 mod tls;
@@ -83,5 +101,6 @@ pub use protocol::{BadFrame, Inbound, Protocol};
 pub use redial;
 #[cfg(feature = "__rustls")]
 pub use rustls;
+pub use snapshots::{SnapshotError, Snapshots};
 pub use token::{Token, TokenError};
 pub use tokio_tungstenite::tungstenite;

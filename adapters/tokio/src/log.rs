@@ -85,6 +85,15 @@ pub(crate) fn no_token(error: &TokenError) {
     );
 }
 
+pub(crate) fn no_snapshot(error: &(dyn Error + 'static)) {
+    tracing::warn!(
+        name: "redial.no_snapshot",
+        target: "redial_tokio",
+        error,
+        "the topics cannot be stored"
+    );
+}
+
 pub(crate) fn opened(conn: ConnId) {
     tracing::debug!(name: "redial.opened", target: "redial_tokio", conn = conn.get(), "opened");
 }

@@ -25,6 +25,7 @@ use crate::log;
 use crate::protocol::Protocol;
 use crate::queue::{Producer, Room};
 use crate::record::Recording;
+use crate::snapshots::Save;
 use crate::tls::Tls;
 use crate::topics::Topics;
 
@@ -42,6 +43,8 @@ pub(crate) struct Task<P: Protocol> {
     pub(crate) observer: Option<Observer>,
     /// Before `events`, and so dropped before it: who sees the events end finds the trace whole.
     pub(crate) recording: Option<Recording>,
+    /// Stores what the link remembers.
+    pub(crate) save: Option<Save<P::Topic>>,
     pub(crate) link: Link<Vec<Slot>>,
     pub(crate) topics: Topics<P::Topic>,
     pub(crate) wishes: UnboundedReceiver<Wish<P::Topic>>,
@@ -199,6 +202,12 @@ impl<P: Protocol> Task<P> {
         }
     }
 
+    fn save(&mut self) {
+        if let Some(save) = &mut self.save {
+            save(&self.link, &self.topics);
+        }
+    }
+
     fn publish(&self) {
         let mut view = self.shared.lock();
         view.status = self.link.status();
@@ -210,6 +219,7 @@ impl<P: Protocol> Task<P> {
 /// However it ends, with the application or with its runtime.
 impl<P: Protocol> Drop for Task<P> {
     fn drop(&mut self) {
+        self.save();
         self.return_all();
     }
 }

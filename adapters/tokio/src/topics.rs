@@ -46,6 +46,31 @@ impl<T: Clone + Eq + Hash> Topics<T> {
         }
     }
 
+    /// As [`list`](Self::list) told; `None` if a topic stands there twice.
+    pub(crate) fn from_list(list: Vec<(T, bool)>) -> Option<Self> {
+        let mut topics = Self::new();
+        for (index, (topic, wanted)) in list.into_iter().enumerate() {
+            let key = SubKey::new(u32::try_from(index).ok()?);
+            if topics.keys.insert(topic.clone(), key).is_some() {
+                return None;
+            }
+            if !wanted {
+                topics.withdrawn.push_back(key);
+            }
+            topics.entries.push(Entry { wanted, listed: !wanted, ..Entry::wanted(topic) });
+        }
+        Some(topics)
+    }
+
+    /// All topics in the order of their keys, and whether they are wanted.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&T, bool)> {
+        self.entries.iter().map(|entry| (&entry.topic, entry.wanted))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The key of a topic that is wanted from now on. `None` only if there are no keys left, at
     /// four thousand million topics.
     pub(crate) fn want(&mut self, topic: T, link: &mut Link<Vec<Slot>>) -> Option<SubKey> {
@@ -174,3 +199,32 @@ fn index(key: SubKey) -> Option<usize> {
 const LOOKS: usize = 4;
 const FIRST_CAPACITY: usize = 16;
 const KEYS: usize = u32::MAX as usize;
+
+#[cfg(test)]
+mod tests {
+    use redial::{Policy, Seed};
+
+    use super::*;
+
+    /// Two connections of a rotation number their requests alike.
+    #[test]
+    fn an_answer_is_its_own_connections() {
+        let mut link = Link::with_storage(Policy::new(), Seed::from_u64(1), Vec::new());
+        let mut topics = Topics::new();
+        let (first, second) = (ConnId::new(1), ConnId::new(2));
+        let mut ask = |conn, topic| {
+            let request = Request { key: topics.want(topic, &mut link).unwrap(), number: 1 };
+            topics.asked(conn, request, true);
+            request
+        };
+        let (on_first, on_second) = (ask(first, "a"), ask(second, "b"));
+        assert_eq!(topics.answered(second, 1), Some(on_second));
+        assert_eq!(topics.answered(second, 1), None);
+        assert_eq!(topics.answered(first, 1), Some(on_first));
+        topics.asked(first, on_first, true);
+        topics.asked(second, on_second, true);
+        topics.forget_requests(first);
+        assert_eq!(topics.answered(first, 1), None);
+        assert_eq!(topics.answered(second, 1), Some(on_second));
+    }
+}

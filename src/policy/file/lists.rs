@@ -159,9 +159,9 @@ impl<'de> Deserialize<'de> for Fresh {
 }
 
 /// Reads a list of at most `N` elements into an array, and returns how many there were.
-struct Filler<'a, F, T, const N: usize> {
-    list: &'a mut [T; N],
-    read: fn(F) -> Result<T, &'static str>,
+pub(crate) struct Filler<'a, F, T, const N: usize> {
+    pub(crate) list: &'a mut [T; N],
+    pub(crate) read: fn(F) -> Result<T, &'static str>,
 }
 
 impl<'de, F: Deserialize<'de>, T, const N: usize> Visitor<'de> for Filler<'_, F, T, N> {

@@ -110,8 +110,11 @@ impl<P: Protocol> Task<P> {
                 },
                 Stage::Open(_) => self.poll_read(cx, now, conn, &mut room),
             };
-            // The loss of one is told before what another says after it.
-            more |= any && self.perform(now) | any;
+            if any {
+                // The loss of one is told before what another says after it.
+                self.perform(now);
+                more = true;
+            }
         }
         more
     }

@@ -25,6 +25,8 @@ impl<P: Protocol> Task<P> {
             }
             match action {
                 Action::Open { conn, endpoint, session } => {
+                    // First, so that a process that dies of it has spent it (P1).
+                    self.save();
                     self.open(now, conn, endpoint, session);
                 }
                 Action::Close { conn, how, why } => self.close(now, conn, how, why),
