@@ -29,9 +29,7 @@ impl Protocol for Feed {
         Ok(match hear(&frame)? {
             Some(Say::Price(price)) => Inbound::Data { topic: Some(price.symbol), data: price },
             Some(Say::Ack { id }) => Inbound::Acked { number: id },
-            Some(Say::Refused { id }) => {
-                Inbound::Refused { number: id, refusal: Refusal::Final }
-            }
+            Some(Say::Refused { id }) => Inbound::Refused { number: id, refusal: Refusal::Final },
             Some(Say::Welcome { .. } | Say::GoAway) | None => Inbound::Nothing,
         })
     }

@@ -31,7 +31,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, visit: usize, 
     match door {
         Door::Open => {
             if let Some((socket, public)) = admit(&shared, stream).await {
-                let mut session = Session::new(Arc::clone(&shared), socket, visit);
+                let session = Session::new(Arc::clone(&shared), socket, visit);
                 if public {
                     session.welcome(Welcome::Fresh);
                 }
