@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redial::{Action, Instant, Phase, Status};
+use redial::{Action, Continuity, Instant, Phase, Status};
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::ledger::Ledger;
 use super::market::{Price, Symbol};
 use super::script::Fault;
-use super::server::Witness;
+use super::server::{Link, Welcome, Witness};
 
 /// The shared board. Clones are the same board.
 #[derive(Clone, Debug)]
@@ -28,33 +28,58 @@ pub(crate) struct Board {
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) opens: Vec<Open>,
+    pub(crate) refreshes: Vec<Refresh>,
     pub(crate) reports: Vec<Report>,
     pub(crate) lives: Vec<Live>,
     pub(crate) strikes: Vec<Strike>,
     pub(crate) ledger: Ledger,
+    clients: usize,
+}
+
+/// A client of the run, in order: the feed's, the account's, and the one that goes on from that one's
+/// snapshot. Each has a clock of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ClientId(usize);
+
+impl ClientId {
+    /// What the client's link is to.
+    pub(crate) const fn link(self) -> Link {
+        if self.0 == 0 { Link::Feed } else { Link::Account }
+    }
 }
 
 /// One `Open` of the core.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
+    pub(crate) client: ClientId,
     pub(crate) at: Duration,
     /// The instant given to `poll_action`: the one that P1 speaks of.
     pub(crate) polled: Instant,
 }
 
+/// One `RefreshCredentials` of the core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refresh {
+    pub(crate) at: Duration,
+}
+
 /// One `Report` of the core.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
+    pub(crate) client: ClientId,
     pub(crate) at: Duration,
     pub(crate) status: Status,
     /// `status.until`, by the demo's clock.
     pub(crate) until: Option<Duration>,
 }
 
-/// What the server held at the moment the core said `Live`, against what it should.
+/// What the server held at the moment the core said `Live`, or that a rotation was over, against what
+/// it should; and how the connection continues the one before, by either.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) at: Duration,
+    pub(crate) continuity: Option<Continuity>,
+    pub(crate) welcome: Option<Welcome>,
     pub(crate) missing: BTreeSet<Symbol>,
     pub(crate) surplus: BTreeSet<Symbol>,
 }
@@ -63,12 +88,16 @@ pub(crate) struct Live {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strike {
     pub(crate) fault: Fault,
+    /// Which link was struck.
+    pub(crate) link: Link,
     pub(crate) at: Duration,
-    /// When the link left `Live`.
+    /// When the link left `Live`, or began to move.
     pub(crate) noticed: Option<Duration>,
     pub(crate) restored: Option<Duration>,
     /// How many faults the script has.
     pub(crate) total: usize,
+    /// How often continuity was lost before the blow.
+    pub(crate) losses_before: u32,
     /// Sums of the ledger and the feed at the blow.
     pub(crate) missed_before: u64,
     pub(crate) duplicates_before: u64,
@@ -93,13 +122,7 @@ pub(crate) enum News {
 impl Board {
     pub(crate) fn new(clock: Clock, witness: Witness) -> (Self, mpsc::UnboundedReceiver<News>) {
         let (news, inbox) = mpsc::unbounded_channel();
-        let record = Record {
-            opens: Vec::new(),
-            reports: Vec::new(),
-            lives: Vec::new(),
-            strikes: Vec::new(),
-            ledger: Ledger::new(),
-        };
+        let record = Record::new();
         let record = Arc::new(Mutex::new(record));
         let (phase, _) = watch::channel(Phase::Idle);
         (Self { clock, witness, record, phase, news }, inbox)
@@ -127,19 +150,12 @@ impl Board {
         self.tell(News::Note { at: self.clock.now(), text });
     }
 
-    /// Hears an action of the core, in the driver's own task and before it is carried out.
-    pub(crate) fn heard(&self, polled: Instant, action: Action) {
-        match action {
-            Action::Open { .. } => self.opened(polled),
-            Action::Report(status) => self.reported(polled, status),
-            Action::Close { .. }
-            | Action::RefreshCredentials { .. }
-            | Action::Ping { .. }
-            | Action::Subscribe { .. }
-            | Action::Unsubscribe { .. }
-            | Action::ArmTimer { .. }
-            | Action::DisarmTimer => {}
-        }
+    /// Who hears what the core of the next client asks for.
+    pub(crate) fn watcher(&self) -> Watcher {
+        let mut record = self.record();
+        let client = ClientId(record.clients);
+        record.clients += 1;
+        Watcher { board: self.clone(), client }
     }
 
     pub(crate) fn received(&self, price: Price) {
@@ -151,34 +167,40 @@ impl Board {
         self.tell(News::Refused { at: self.clock.now(), symbol });
     }
 
-    fn opened(&self, polled: Instant) {
+    fn opened(&self, client: ClientId, polled: Instant) {
         let at = self.clock.now();
         let mut record = self.record();
-        record.opens.push(Open { at, polled });
+        record.opens.push(Open { client, at, polled });
         self.tell(News::Open { at, attempt: record.opens.len() });
     }
 
-    fn reported(&self, polled: Instant, status: Status) {
+    fn reported(&self, client: ClientId, polled: Instant, status: Status) {
         let at = self.clock.now();
         let until = status.until.map(|until| at + until.saturating_since(polled));
-        let report = Report { at, status, until };
+        let report = Report { client, at, status, until };
         let mut record = self.record();
-        let was = record.phase();
-        if status.phase == Phase::Live && was != Phase::Live {
-            record.lives.push(self.compare(at));
+        let was = record.reports.last().map(|report| report.status);
+        if is_complete(&status) && !was.is_some_and(|was| is_complete(&was)) {
+            let live = self.compare(at, status.continuity);
+            // A rotation that failed has changed nothing.
+            let moved = status.continuity == Some(Continuity::Overlapped);
+            if moved || was.is_none_or(|was| was.phase != Phase::Live) {
+                record.lives.push(live);
+            }
         }
-        record.time_strike(at, was, status.phase, || self.witness.log().generated);
+        record.time_strike(&report, &self.witness);
         record.reports.push(report);
         drop(record);
         self.tell(News::Report(report));
         self.phase.send_replace(status.phase);
     }
 
-    fn compare(&self, at: Duration) -> Live {
+    fn compare(&self, at: Duration, continuity: Option<Continuity>) -> Live {
         let log = self.witness.log();
         let held = log.held_now();
         let wanted: BTreeSet<_> = &Symbol::all().collect() - &log.refused_symbols();
-        Live { at, missing: &wanted - &held, surplus: &held - &wanted }
+        let welcome = log.served_last().and_then(|visit| visit.welcome);
+        Live { at, continuity, welcome, missing: &wanted - &held, surplus: &held - &wanted }
     }
 
     pub(crate) fn strike(&self, fault: Fault, total: usize) {
@@ -187,10 +209,12 @@ impl Board {
         let mut record = self.record();
         let strike = Strike {
             fault,
+            link: record.reports.last().map_or(Link::Feed, |report| report.client.link()),
             at,
             noticed: None,
             restored: None,
             total,
+            losses_before: record.losses(),
             missed_before: record.ledger.missed,
             duplicates_before: record.ledger.duplicates,
             generated_before,
@@ -202,6 +226,33 @@ impl Board {
 }
 
 impl Record {
+    pub(crate) fn new() -> Self {
+        Self {
+            opens: Vec::new(),
+            refreshes: Vec::new(),
+            reports: Vec::new(),
+            lives: Vec::new(),
+            strikes: Vec::new(),
+            ledger: Ledger::new(),
+            clients: 0,
+        }
+    }
+
+    /// Prices missed because of a fault. What is counted from one blow to
+    /// the next belongs to it: the last holes show only when the next price of each symbol has come.
+    pub(crate) fn missed_by(&self, strike: usize) -> u64 {
+        let next = self.strikes.get(strike + 1);
+        next.map_or(self.ledger.missed, |next| next.missed_before)
+            - self.strikes[strike].missed_before
+    }
+
+    /// As [`missed_by`](Self::missed_by), for prices that came twice.
+    pub(crate) fn duplicates_by(&self, strike: usize) -> u64 {
+        let next = self.strikes.get(strike + 1);
+        next.map_or(self.ledger.duplicates, |next| next.duplicates_before)
+            - self.strikes[strike].duplicates_before
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.reports.last().map_or(Phase::Idle, |report| report.status.phase)
     }
@@ -217,20 +268,53 @@ impl Record {
             .count()
     }
 
-    fn time_strike(
-        &mut self,
-        at: Duration,
-        was: Phase,
-        is: Phase,
-        generated: impl FnOnce() -> u64,
-    ) {
+    /// How often the link at hand has lost continuity.
+    pub(crate) fn losses(&self) -> u32 {
+        self.reports.last().map_or(0, |report| report.status.losses)
+    }
+
+    fn time_strike(&mut self, report: &Report, witness: &Witness) {
         let Some(strike) = self.strikes.last_mut() else { return };
-        if was == Phase::Live && is != Phase::Live && strike.noticed.is_none() {
-            strike.noticed = Some(at);
+        let complete = is_complete(&report.status);
+        if !complete {
+            strike.noticed.get_or_insert(report.at);
+        } else if strike.noticed.is_some() && strike.restored.is_none() {
+            let log = witness.log();
+            if log.served_last().is_some_and(|visit| visit.port == 0) {
+                strike.restored = Some(report.at);
+                strike.generated = log.generated - strike.generated_before;
+            }
         }
-        if is == Phase::Live && strike.noticed.is_some() && strike.restored.is_none() {
-            strike.restored = Some(at);
-            strike.generated = generated() - strike.generated_before;
+    }
+}
+
+/// All is well: the link is live, and not about to move.
+pub(crate) fn is_complete(status: &Status) -> bool {
+    status.phase == Phase::Live && !status.rotating
+}
+
+/// Hears the actions of one client's core, in the client's own task and before they are carried out.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
+    board: Board,
+    client: ClientId,
+}
+
+impl Watcher {
+    pub(crate) fn heard(&self, polled: Instant, action: Action) {
+        match action {
+            Action::Open { .. } => self.board.opened(self.client, polled),
+            Action::Report(status) => self.board.reported(self.client, polled, status),
+            Action::RefreshCredentials { .. } => {
+                let at = self.board.clock.now();
+                self.board.record().refreshes.push(Refresh { at });
+            }
+            Action::Close { .. }
+            | Action::Ping { .. }
+            | Action::Subscribe { .. }
+            | Action::Unsubscribe { .. }
+            | Action::ArmTimer { .. }
+            | Action::DisarmTimer => {}
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Ledger {
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Row {
     pub(crate) last: Option<Price>,
+    /// The number that the next one follows; `None` while whoever reads has just begun.
+    seen: Option<u64>,
     /// The price before, for the direction.
     pub(crate) cents_before: u64,
     pub(crate) refused: bool,
@@ -28,15 +30,23 @@ impl Ledger {
     pub(crate) fn note(&mut self, price: Price) {
         self.received += 1;
         let row = &mut self.rows[price.symbol.index()];
-        if let Some(last) = row.last {
-            if price.seq <= last.seq {
+        if let Some(seen) = row.seen {
+            if price.seq <= seen {
                 self.duplicates += 1;
                 return;
             }
-            self.missed += price.seq - last.seq - 1;
+            self.missed += price.seq - seen - 1;
         }
+        row.seen = Some(price.seq);
         row.cents_before = row.last.map_or(price.cents, |last| last.cents);
         row.last = Some(price);
+    }
+
+    /// Another link begins: what nobody was there to receive is not missed.
+    pub(crate) fn begin_anew(&mut self) {
+        for row in &mut self.rows {
+            row.seen = None;
+        }
     }
 
     pub(crate) fn refuse(&mut self, symbol: Symbol) {
@@ -60,6 +70,16 @@ mod tests {
             ledger.note(Price { symbol, seq, cents: 100 });
         }
         assert_eq!((ledger.received, ledger.missed, ledger.duplicates), (6, 2, 2));
+    }
+
+    #[test]
+    fn nothing_is_missed_between_two_links() {
+        let symbol = Symbol::all().next().unwrap();
+        let mut ledger = Ledger::new();
+        ledger.note(Price { symbol, seq: 5, cents: 100 });
+        ledger.begin_anew();
+        ledger.note(Price { symbol, seq: 9, cents: 100 });
+        assert_eq!(ledger.missed, 0);
     }
 
     #[test]

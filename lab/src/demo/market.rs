@@ -71,11 +71,25 @@ pub(crate) struct Price {
 }
 
 /// What the dashboard says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Ask {
-    Subscribe { id: u64, symbol: Symbol },
-    Unsubscribe { id: u64, symbol: Symbol },
+    /// The first word on an account's connection: a session, please.
+    Login,
+    /// The first word on an account's connection: that session, please, with its subscriptions and
+    /// each price after these.
+    Resume {
+        session: u64,
+        seen: Vec<(Symbol, u64)>,
+    },
+    Subscribe {
+        id: u64,
+        symbol: Symbol,
+    },
+    Unsubscribe {
+        id: u64,
+        symbol: Symbol,
+    },
 }
 
 /// What the server says.
@@ -90,6 +104,13 @@ pub(crate) enum Say {
         id: u64,
     },
     Price(Price),
+    /// Answers [`Ask::Login`] and [`Ask::Resume`].
+    Welcome {
+        session: u64,
+        resumed: bool,
+    },
+    /// Leave this connection for another one.
+    GoAway,
 }
 
 #[cfg(test)]

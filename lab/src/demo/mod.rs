@@ -6,6 +6,7 @@ mod dashboard;
 mod ledger;
 mod market;
 mod plain;
+mod protocol;
 mod report;
 mod run;
 mod screen;
@@ -27,9 +28,8 @@ use crate::output::print;
 use crate::{DemoArgs, Failure};
 use board::{Board, News};
 use clock::Clock;
-use dashboard::Dashboard;
 use report::{Report, Run};
-use run::End;
+use run::{End, Stage};
 use screen::Screen;
 use script::Script;
 use server::Server;
@@ -74,26 +74,24 @@ async fn perform(
     plain: bool,
 ) -> Result<(board::Record, Report), Failure> {
     let failed = |what: &'static str| move |error| Failure::Run(format!("{what}: {error}"));
-    let (policy, terms) =
+    let agreed =
         terms::agreed(speed).map_err(|error| Failure::Run(format!("the policy: {error}")))?;
+    let terms = agreed.terms;
     let clock = Clock::start();
-    let mut server = Server::start(clock, speed, seed).map_err(failed("no server"))?;
+    let server = Server::start(clock, speed, seed).map_err(failed("no server"))?;
     let (board, mut news) = Board::new(clock, server.witness());
     let script = Script::new(seed, speed);
-    let dashboard = Dashboard::connect(&server.url(), policy, seed, trace, &board)
-        .map_err(|error| Failure::Run(format!("no dashboard: {error}")))?;
+    let mut stage = Stage { script, server, board: board.clone(), agreed, seed };
     let end = tokio::select! {
-        end = run::play(&script, &mut server, &board, terms) => {
-            end.map_err(failed("the server does not come back"))?
-        }
+        end = stage.play(trace) => end?,
         shown = display(plain, terms, &board, &mut news) => {
             shown.map_err(failed("no display"))?;
             return Err(Failure::Interrupted);
         }
         _ = tokio::signal::ctrl_c() => return Err(Failure::Interrupted),
     };
+    let server = stage.server;
     let duration = clock.now();
-    dashboard.stop().await;
     settle(&server).await;
     if plain {
         plain::drain(&mut news).map_err(failed("no display"))?;

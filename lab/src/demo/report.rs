@@ -61,7 +61,11 @@ pub(crate) struct Run {
 impl Report {
     pub(crate) fn new(run: Run, record: &Record, promises: Vec<Verdict>) -> Self {
         let faults: Vec<_> = (0..record.strikes.len()).map(|index| damage(record, index)).collect();
-        let scripted = record.strikes.iter().filter(|strike| strike.noticed.is_some()).count();
+        let scripted = record
+            .strikes
+            .iter()
+            .filter(|strike| strike.noticed.is_some() && strike.fault.is_outage());
+        let scripted = scripted.count();
         let kept = promises.iter().all(|verdict| verdict.outcome == Outcome::Kept);
         Self {
             seed: run.seed,
@@ -173,16 +177,8 @@ fn span(millis: Option<u64>) -> String {
     millis.map_or_else(|| "never".to_owned(), |millis| short(Duration::from_millis(millis)))
 }
 
-/// What is counted from one blow to the next belongs to it: the last holes show only when the next
-/// price of each symbol has come.
 fn damage(record: &Record, index: usize) -> Damage {
     let strike = &record.strikes[index];
-    let (missed_after, duplicates_after) = record
-        .strikes
-        .get(index + 1)
-        .map_or((record.ledger.missed, record.ledger.duplicates), |next| {
-            (next.missed_before, next.duplicates_before)
-        });
     let until = strike.restored.unwrap_or(Duration::MAX);
     let during = |at: Duration| (strike.at..=until).contains(&at);
     Damage {
@@ -193,9 +189,9 @@ fn damage(record: &Record, index: usize) -> Damage {
         noticed_after_ms: strike.noticed.map(|at| millis(at - strike.at)),
         restored_after_ms: strike.restored.map(|at| millis(at - strike.at)),
         attempts: record.opens.iter().filter(|open| during(open.at)).count(),
-        prices_missed: missed_after - strike.missed_before,
+        prices_missed: record.missed_by(index),
         prices_made: strike.generated,
-        duplicates: duplicates_after - strike.duplicates_before,
+        duplicates: record.duplicates_by(index),
     }
 }
 

@@ -234,7 +234,7 @@ mod tests {
     fn a_price_shows_its_cents() {
         let symbol = Symbol::all().next().unwrap();
         let last = Some(Price { symbol, seq: 1, cents: 12_305 });
-        let row = Row { last, cents_before: 12_400, refused: false };
+        let row = Row { last, cents_before: 12_400, ..Row::default() };
         assert_eq!(price(symbol, row, true), Line::from("AAPL    123.05").red());
         assert_eq!(price(symbol, row, false), Line::from("AAPL    123.05").dark_gray());
     }

@@ -7,10 +7,12 @@ use super::clock::Speed;
 use super::market::{SYMBOLS, Symbol};
 use crate::output::short;
 
-/// What is done to the dashboard, in order. The same seed and speed give the same script.
+/// What is done to the dashboard, in order, first to its link to the public feed and then to the one
+/// to an account. The same seed and speed give the same script.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Script {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) feed: Vec<Step>,
+    pub(crate) account: Vec<Step>,
 }
 
 /// One fault, a while after the dashboard is live again.
@@ -42,6 +44,19 @@ pub(crate) enum Fault {
     CutWhileRestoring { answers: u32 },
     /// The server goes away, and comes back on the same port.
     Restart { down: Duration },
+    /// The connection is cut, and the token with which it was made is refused with 401.
+    ExpiredToken,
+    /// The connection is cut, and so is each one that resumes the session, until a fresh one is asked
+    /// for.
+    PoisonedResume,
+    /// The preferred server closes with 1013, and for a while refuses upgrades with 503. The other
+    /// one serves.
+    FailOver { lasts: Duration, retry_after_s: u32 },
+    /// The server asks the client to leave its connection for another, while prices flow.
+    GoAway,
+    /// For a while connections are refused; in the middle of it the client itself dies, and another
+    /// one goes on from its snapshot.
+    ClientRestart { dies_after: Duration, lasts: Duration },
 }
 
 /// How a TCP connection is cut.
@@ -62,8 +77,13 @@ impl Script {
         let unavailable_lasts = millis(900, 1_100);
         let down = millis(900, 1_300);
         let afters: [Duration; 10] = std::array::from_fn(|_| millis(400, 800));
+        // Longer than it takes to settle, so that a fault finds the link in good standing.
+        let account_afters: [Duration; 5] = std::array::from_fn(|_| millis(1_100, 1_300));
+        let failed_over = millis(2_000, 2_400);
+        let dies_after = millis(900, 1_100);
+        let outage = millis(2_200, 2_600);
         let delisted = dice.usize(..usize::from(SYMBOLS));
-        let faults = [
+        let feed = [
             Fault::Cut(Cut::Reset),
             Fault::Cut(Cut::Fin),
             Fault::AcceptThenDrop { lasts: drop_lasts },
@@ -75,9 +95,23 @@ impl Script {
             Fault::CutWhileRestoring { answers: dice.u32(10..=40) },
             Fault::Restart { down },
         ];
-        let steps =
-            faults.into_iter().zip(afters).map(|(fault, after)| Step { after, fault }).collect();
-        Self { steps }
+        let account = [
+            Fault::ExpiredToken,
+            Fault::PoisonedResume,
+            Fault::FailOver { lasts: failed_over, retry_after_s: 1 },
+            Fault::GoAway,
+            Fault::ClientRestart { dies_after, lasts: outage },
+        ];
+        let step = |(fault, after)| Step { after, fault };
+        Self {
+            feed: feed.into_iter().zip(afters).map(step).collect(),
+            account: account.into_iter().zip(account_afters).map(step).collect(),
+        }
+    }
+
+    /// How many faults there are.
+    pub(crate) fn len(&self) -> usize {
+        self.feed.len() + self.account.len()
     }
 }
 
@@ -95,7 +129,17 @@ impl Fault {
             Self::Delist { .. } => "symbol_refused",
             Self::CutWhileRestoring { .. } => "cut_while_restoring",
             Self::Restart { .. } => "server_restart",
+            Self::ExpiredToken => "expired_token",
+            Self::PoisonedResume => "poisoned_resume",
+            Self::FailOver { .. } => "fail_over",
+            Self::GoAway => "go_away",
+            Self::ClientRestart { .. } => "client_restart",
         }
+    }
+
+    /// Whether the link cannot stay live through it.
+    pub(crate) fn is_outage(self) -> bool {
+        self != Self::GoAway
     }
 }
 
@@ -116,12 +160,23 @@ impl fmt::Display for Fault {
                 write!(f, "cut, and again after {answers} answers")
             }
             Self::Restart { down } => write!(f, "server restart, down for {}", short(*down)),
+            Self::ExpiredToken => f.write_str("cut, and the token has expired"),
+            Self::PoisonedResume => f.write_str("cut, and again at each resume"),
+            Self::FailOver { lasts, .. } => {
+                write!(f, "1013, then 503 by the first server for {}", short(*lasts))
+            }
+            Self::GoAway => f.write_str("the server asks to move"),
+            Self::ClientRestart { lasts, .. } => {
+                write!(f, "client restarted in an outage of {}", short(*lasts))
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn script(seed: u64, speed: &str) -> Script {
@@ -137,8 +192,9 @@ mod tests {
     #[test]
     fn speed_shortens_every_wait_alike() {
         let (slow, fast) = (script(7, "1"), script(7, "4"));
-        assert_eq!(slow.steps.len(), fast.steps.len());
-        for (slow, fast) in slow.steps.iter().zip(&fast.steps) {
+        assert_eq!(slow.len(), fast.len());
+        let steps = |script: Script| script.feed.into_iter().chain(script.account);
+        for (slow, fast) in steps(slow).zip(steps(fast)) {
             assert_eq!(slow.after / 4, fast.after);
             assert_eq!(slow.fault.name(), fast.fault.name());
         }
@@ -146,9 +202,9 @@ mod tests {
 
     #[test]
     fn each_kind_of_fault_occurs_once() {
-        let mut names: Vec<_> = script(1, "1").steps.iter().map(|step| step.fault.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), 10);
+        let script = script(1, "1");
+        let steps = script.feed.iter().chain(&script.account);
+        let names: BTreeSet<_> = steps.map(|step| step.fault.name()).collect();
+        assert_eq!((names.len(), script.len()), (15, 15));
     }
 }

@@ -52,6 +52,7 @@ const INK: &str = "#1f2933";
 const MUTED: &str = "#6b7785";
 const RULE: &str = "#d5dbe1";
 const GOOD: &str = "#2f9e6e";
+const MOVING: &str = "#1d6b4a";
 const BAD: &str = "#c8372d";
 
 #[derive(Clone, Copy)]
@@ -90,9 +91,10 @@ fn heading(report: &Report) -> Group {
 /// What a band's colour says.
 fn colour(report: &Reported) -> &'static str {
     match (report.status.phase, report.status.waits_for) {
+        (Phase::Live, _) if report.status.rotating => MOVING,
         (Phase::Live, _) => GOOD,
         (Phase::Restoring, _) => "#7fc8f0",
-        (Phase::Opening | Phase::Greeting, _) => "#4267ac",
+        (Phase::Refreshing | Phase::Opening | Phase::Greeting, _) => "#4267ac",
         (Phase::Waiting, Some(WaitsFor::Limit)) => "#b5541c",
         (Phase::Waiting, Some(WaitsFor::Floor)) => "#8d3b72",
         (Phase::Waiting, _) => "#f2a33a",
@@ -102,8 +104,9 @@ fn colour(report: &Reported) -> &'static str {
     }
 }
 
-const LEGEND: [(&str, &str); 7] = [
+const LEGEND: [(&str, &str); 8] = [
     (GOOD, "live"),
+    (MOVING, "live, moving"),
     ("#7fc8f0", "restoring"),
     ("#4267ac", "opening"),
     ("#f2a33a", "waiting: backoff"),

@@ -1,6 +1,9 @@
 //! Was each promise kept? From the server's log and the core's actions, never from what the core
 //! says of itself.
 
+mod account;
+mod attempts;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,6 +24,8 @@ pub(crate) struct Terms {
     pub(crate) detection: Duration,
     /// The script waits no longer for `Live`.
     pub(crate) recovery: Duration,
+    /// A session that cannot be resumed so often in a row is given up.
+    pub(crate) resume_failures: u32,
 }
 
 /// How late the machine may wake a task before the demo blames the core.
@@ -63,11 +68,13 @@ pub(crate) fn judge(
     terms: Terms,
 ) -> Vec<Verdict> {
     vec![
-        bounded_attempts(record, log, terms),
-        one_socket(&log.visits),
+        attempts::bounded(record, log, terms),
+        attempts::one_socket(&log.visits),
         subscriptions(record, log, stuck, terms),
         silence(&record.strikes, &log.visits, terms),
         floor(log),
+        account::credentials(record, log),
+        account::continuity(record, log, terms),
     ]
 }
 
@@ -92,99 +99,6 @@ impl Breach {
     fn new(at: Duration, what: String) -> Self {
         Self { at_ms: millis(at), what }
     }
-}
-
-/// Each stretch from one attempt to another is a window; no other can be fuller.
-fn bounded_attempts(record: &Record, log: &Log, terms: Terms) -> Verdict {
-    let polled: Vec<_> =
-        record.opens.iter().map(|open| Duration::from_nanos(open.polled.as_nanos())).collect();
-    let accepted: Vec<_> = log.visits.iter().map(|visit| visit.accepted).collect();
-    let opens = fullest_window(&polled, terms, Duration::ZERO);
-    let accepts = fullest_window(&accepted, terms, ACCEPT_LATENESS);
-    let mut breaches = Vec::new();
-    if let Some(window) = opens.filter(Window::is_over) {
-        let at = record.opens[window.last].at;
-        breaches.push(Breach::new(at, format!("the core asked for {window}")));
-    }
-    if let Some(window) = accepts.filter(Window::is_over) {
-        let at = accepted[window.last];
-        breaches.push(Breach::new(at, format!("the server accepted {window}")));
-    }
-    if accepted.len() > polled.len() {
-        let what = format!("{} connections accepted, {} asked for", accepted.len(), polled.len());
-        breaches.push(Breach::new(accepted[polled.len()], what));
-    }
-    let evidence = opens.map_or_else(
-        || "no attempt".to_owned(),
-        |window| format!("{} attempts; at the fullest {window}", polled.len()),
-    );
-    // A bound that was never reached by half was not put to the test.
-    let tested = opens.is_some_and(|window| window.count >= usize_of(terms.burst));
-    Verdict::new(("P1", "bounded attempts"), tested, evidence, breaches)
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Window {
-    last: usize,
-    count: usize,
-    bound: usize,
-    length: Duration,
-}
-
-impl Window {
-    fn is_over(&self) -> bool {
-        self.count > self.bound
-    }
-}
-
-impl std::fmt::Display for Window {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { count, bound, length, .. } = self;
-        write!(f, "{count} in {} where {bound} are allowed", short(*length))
-    }
-}
-
-/// The window with the least room left, the longest of them.
-fn fullest_window(instants: &[Duration], terms: Terms, slack: Duration) -> Option<Window> {
-    let windows = (0..instants.len()).flat_map(|first| {
-        (first..instants.len()).map(move |last| {
-            let length = instants[last].saturating_sub(instants[first]);
-            let refills = (length + slack).as_nanos() / terms.interval.as_nanos();
-            let refills = usize::try_from(refills).unwrap_or(usize::MAX);
-            let bound = usize_of(terms.burst).saturating_add(refills);
-            Window { last, count: last - first + 1, bound, length }
-        })
-    });
-    windows.max_by_key(|window| {
-        let room = window.bound as i128 - window.count as i128;
-        (std::cmp::Reverse(room), window.count)
-    })
-}
-
-fn usize_of(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Two connections at once are a breach, unless the earlier one was being closed: the server learns
-/// of the client's end of it a moment later.
-fn one_socket(visits: &[Visit]) -> Verdict {
-    let mut breaches = Vec::new();
-    for (index, visit) in visits.iter().enumerate() {
-        let beside = visits[..index].iter().filter(|earlier| {
-            earlier.over.is_none_or(|over| over > visit.accepted + ACCEPT_LATENESS)
-        });
-        let beside = beside.count();
-        if beside > 0 {
-            let what = format!("a connection opened beside {beside} open ones");
-            breaches.push(Breach::new(visit.accepted, what));
-        }
-        if let (true, Some(since)) = (visit.leaked, visit.silent_since) {
-            let what = "a dead connection was never let go".to_owned();
-            breaches.push(Breach::new(since, what));
-        }
-    }
-    let evidence = format!("{} connections accepted, one at a time", visits.len());
-    Verdict::new(("P4", "one socket"), visits.len() > 1, evidence, breaches)
 }
 
 fn subscriptions(
@@ -227,13 +141,15 @@ fn subscriptions(
     Verdict::new(("P5", "subscriptions converged"), tested, evidence, breaches)
 }
 
-/// A final refusal is not asked for again.
+/// A link does not ask again for what it was refused for good.
 fn asked_again(log: &Log) -> impl Iterator<Item = Breach> + '_ {
-    log.refused_symbols().into_iter().filter_map(|symbol| {
-        let mut asked = log.refused.iter().filter(move |(_, refused)| *refused == symbol);
-        let (visit, _) = asked.nth(1)?;
+    log.refused.iter().enumerate().filter_map(|(index, &(visit, symbol))| {
+        let visit = &log.visits[visit];
+        let again = log.refused[..index]
+            .iter()
+            .any(|&(before, refused)| refused == symbol && log.visits[before].link == visit.link);
         let what = format!("{symbol} was asked for again after its final refusal");
-        Some(Breach::new(log.visits[*visit].accepted, what))
+        again.then(|| Breach::new(visit.accepted, what))
     })
 }
 
@@ -264,7 +180,10 @@ fn floor(log: &Log) -> Verdict {
     let mut breaches = Vec::new();
     let mut waits = Vec::new();
     for refusal in &log.unavailable {
-        let mut later = log.visits.iter().filter(|visit| visit.accepted > refusal.at);
+        let mut later = log
+            .visits
+            .iter()
+            .filter(|visit| visit.port == refusal.port && visit.accepted > refusal.at);
         let Some(next) = later.next() else { continue };
         let waited = next.accepted - refusal.at;
         waits.push(format!(
@@ -287,80 +206,4 @@ fn floor(log: &Log) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TERMS: Terms = Terms {
-        burst: 2,
-        interval: Duration::from_secs(1),
-        detection: Duration::from_secs(1),
-        recovery: Duration::from_secs(9),
-    };
-
-    fn at(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    fn fullest(millis: &[u64]) -> Window {
-        let instants: Vec<_> = millis.iter().copied().map(at).collect();
-        fullest_window(&instants, TERMS, Duration::ZERO).unwrap()
-    }
-
-    #[test]
-    fn a_window_is_closed_at_both_ends() {
-        assert!(!fullest(&[0, 0, 1_000, 2_000]).is_over());
-        assert!(fullest(&[0, 0, 999]).is_over());
-    }
-
-    #[test]
-    fn a_breach_far_from_the_first_attempt_is_found() {
-        let window = fullest(&[0, 50_000, 50_100, 50_200, 90_000]);
-        assert_eq!((window.count, window.bound, window.last), (3, 2, 3));
-    }
-
-    fn visit(accepted: u64, over: Option<u64>) -> Visit {
-        Visit {
-            accepted: at(accepted),
-            over: over.map(at),
-            held: [].into(),
-            requests: 0,
-            repeated: Vec::new(),
-            silent_since: None,
-            leaked: false,
-        }
-    }
-
-    #[test]
-    fn two_connections_at_once_are_told_from_a_closing_one() {
-        let outcome = |visits: &[Visit]| one_socket(visits).outcome;
-        assert_eq!(outcome(&[visit(0, Some(500)), visit(480, None)]), Outcome::Kept);
-        assert_eq!(outcome(&[visit(0, Some(900)), visit(480, None)]), Outcome::Broken);
-        assert_eq!(outcome(&[visit(0, None), visit(480, None)]), Outcome::Broken);
-        assert_eq!(outcome(&[visit(0, None)]), Outcome::Untested);
-        let leaked = Visit { leaked: true, silent_since: Some(at(3)), ..visit(0, Some(3)) };
-        assert_eq!(outcome(&[leaked, visit(480, None)]), Outcome::Broken);
-    }
-
-    #[test]
-    fn a_dial_before_the_floor_is_a_breach() {
-        let unavailable =
-            super::super::server::Unavailable { at: at(100), retry_after: Duration::from_secs(1) };
-        let outcome = |next: u64| {
-            let visits = vec![visit(90, Some(100)), visit(next, None)];
-            floor(&Log { visits, unavailable: vec![unavailable], ..Log::default() }).outcome
-        };
-        assert_eq!(outcome(1_100), Outcome::Kept);
-        assert_eq!(outcome(1_099), Outcome::Broken);
-    }
-
-    #[test]
-    fn a_finally_refused_symbol_is_asked_for_once() {
-        let symbol = super::super::market::Symbol::all().next().unwrap();
-        let log = Log {
-            visits: vec![visit(0, None), visit(9, None)],
-            refused: vec![(0, symbol), (1, symbol)],
-            ..Log::default()
-        };
-        assert_eq!(asked_again(&log).count(), 1);
-    }
-}
+mod tests;

@@ -29,6 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>, speed: Speed, seed: u64) {
             price.cents = (price.cents + dice.u64(0..=40)).saturating_sub(20).max(100);
             next = (next + 1) % usize::from(SYMBOLS);
             shared.log().generated += 1;
+            shared.remember(*price);
             // Nobody may be listening; prices are made all the same.
             let _receivers = shared.prices.send(*price);
         }

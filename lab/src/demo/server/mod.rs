@@ -2,6 +2,7 @@
 //!
 //! It keeps its own log of what it saw, so that no verdict has to take the dashboard's word.
 
+mod account;
 mod feed;
 mod log;
 mod session;
@@ -20,20 +21,25 @@ use tokio::task::JoinHandle;
 use super::clock::{Clock, Speed};
 use super::market::{Price, Symbol};
 use super::script::Cut;
+use account::Accounts;
 
-pub(crate) use log::{Log, Unavailable, Visit};
+pub(crate) use account::Tokens;
+pub(crate) use log::{Link, Log, Unavailable, Visit, Welcome};
 
 /// How many requests the server takes at once, and then one per [`REQUEST_INTERVAL_MS`]: 20 a
 /// second. Who asks more is closed with 1008.
 pub(crate) const REQUEST_BURST: u32 = 20;
 pub(crate) const REQUEST_INTERVAL_MS: u64 = 50;
 
+const PORTS: usize = 2;
+
 /// The running server. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Server {
     shared: Arc<Shared>,
-    addr: SocketAddr,
-    listening: Option<JoinHandle<()>>,
+    /// Of the preferred port, and of the other one.
+    addrs: [SocketAddr; PORTS],
+    listening: Vec<JoinHandle<()>>,
     feed: JoinHandle<()>,
 }
 
@@ -43,6 +49,8 @@ pub(crate) enum Door {
     Open,
     /// It is upgraded, then dropped.
     Drops,
+    /// It is dropped before its upgrade.
+    Refuses,
     /// Its upgrade is refused with 503.
     Unavailable {
         retry_after_s: u32,
@@ -54,6 +62,8 @@ pub(crate) enum Door {
 enum Order {
     Cut(Cut),
     Close(u16),
+    /// Ask the client to leave.
+    GoAway,
     /// Neither read nor write any more.
     Freeze,
     /// Look whether the client has let go of a frozen connection.
@@ -65,6 +75,7 @@ struct Shared {
     clock: Clock,
     request_interval: Duration,
     controls: Mutex<Controls>,
+    accounts: Mutex<Accounts>,
     log: Mutex<Log>,
     orders: broadcast::Sender<Order>,
     prices: broadcast::Sender<Price>,
@@ -72,7 +83,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct Controls {
-    door: Door,
+    link: Link,
+    doors: [Door; PORTS],
     delisted: Option<Symbol>,
     /// The next connection is cut after this many answers.
     cut_after_answers: Option<u32>,
@@ -84,23 +96,58 @@ impl Server {
             clock,
             request_interval: speed.of_millis(REQUEST_INTERVAL_MS),
             controls: Mutex::new(Controls {
-                door: Door::Open,
+                link: Link::Feed,
+                doors: [Door::Open; PORTS],
                 delisted: None,
                 cut_after_answers: None,
             }),
+            accounts: Mutex::new(Accounts::default()),
             log: Mutex::new(Log::default()),
             orders: broadcast::channel(64).0,
             prices: broadcast::channel(8_192).0,
         });
-        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let addr = listener.local_addr()?;
+        let any_port = || bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listeners = [any_port()?, any_port()?];
+        let addrs = [listeners[0].local_addr()?, listeners[1].local_addr()?];
         let feed = tokio::spawn(feed::run(Arc::clone(&shared), speed, seed));
-        let listening = Some(tokio::spawn(listen(Arc::clone(&shared), listener)));
-        Ok(Self { shared, addr, listening, feed })
+        let mut server = Self { shared, addrs, listening: Vec::new(), feed };
+        server.listen(listeners);
+        Ok(server)
     }
 
+    /// Of the public feed.
     pub(crate) fn url(&self) -> String {
-        format!("ws://{}/", self.addr)
+        format!("ws://{}/", self.addrs[0])
+    }
+
+    /// Of an account, by either port; a token is to follow.
+    pub(crate) fn account_urls(&self) -> [String; PORTS] {
+        self.addrs.map(|addr| format!("ws://{addr}{}", account::PATH))
+    }
+
+    /// Where an account gets its tokens.
+    pub(crate) fn tokens(&self) -> Tokens {
+        Tokens::new(Arc::clone(&self.shared))
+    }
+
+    /// Who comes from now on is the account's link.
+    pub(crate) fn expect_account(&self) {
+        self.shared.controls().link = Link::Account;
+    }
+
+    /// No token that was issued is good any more.
+    pub(crate) fn expire_tokens(&self) {
+        self.shared.accounts().expire_tokens();
+    }
+
+    /// Who resumes a session is cut off, until somebody asks for a fresh one.
+    pub(crate) fn poison_resumes(&self) {
+        self.shared.accounts().poisoned = true;
+    }
+
+    /// Asks every client to leave its connection for another.
+    pub(crate) fn go_away(&self) {
+        self.order(Order::GoAway);
     }
 
     /// What the server saw until now.
@@ -113,8 +160,13 @@ impl Server {
         Witness { shared: Arc::clone(&self.shared) }
     }
 
-    pub(crate) fn set_door(&self, door: Door) {
-        self.shared.controls().door = door;
+    pub(crate) fn set_doors(&self, door: Door) {
+        self.shared.controls().doors = [door; PORTS];
+    }
+
+    /// Of the preferred port alone.
+    pub(crate) fn set_first_door(&self, door: Door) {
+        self.shared.controls().doors[0] = door;
     }
 
     /// Cuts every connection.
@@ -147,9 +199,9 @@ impl Server {
         self.shared.controls().cut_after_answers = Some(answers);
     }
 
-    /// Stops listening and cuts every connection. The port is free when this returns.
+    /// Stops listening and cuts every connection. The ports are free when this returns.
     pub(crate) async fn go_down(&mut self) {
-        if let Some(listening) = self.listening.take() {
+        for listening in self.listening.drain(..) {
             listening.abort();
             // An aborted task reports that it was cancelled; there is nothing else to learn.
             let _cancelled = listening.await;
@@ -157,11 +209,17 @@ impl Server {
         self.cut(Cut::Reset);
     }
 
-    /// Listens again, on the same port.
+    /// Listens again, on the same ports.
     pub(crate) fn come_back(&mut self) -> io::Result<()> {
-        let listener = bind(self.addr)?;
-        self.listening = Some(tokio::spawn(listen(Arc::clone(&self.shared), listener)));
+        let listeners = [bind(self.addrs[0])?, bind(self.addrs[1])?];
+        self.listen(listeners);
         Ok(())
+    }
+
+    fn listen(&mut self, listeners: [TcpListener; PORTS]) {
+        for (port, listener) in listeners.into_iter().enumerate() {
+            self.listening.push(tokio::spawn(listen(Arc::clone(&self.shared), listener, port)));
+        }
     }
 
     fn order(&self, order: Order) {
@@ -173,7 +231,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.feed.abort();
-        if let Some(listening) = &self.listening {
+        for listening in &self.listening {
             listening.abort();
         }
     }
@@ -199,6 +257,14 @@ impl Shared {
     fn controls(&self) -> MutexGuard<'_, Controls> {
         self.controls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, price: Price) {
+        self.accounts().remember(price);
+    }
 }
 
 /// A restarted server must get its port back while old connections linger in `TIME_WAIT`.
@@ -209,9 +275,13 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(64)
 }
 
-async fn listen(shared: Arc<Shared>, listener: TcpListener) {
+async fn listen(shared: Arc<Shared>, listener: TcpListener, port: usize) {
     while let Ok((stream, _)) = listener.accept().await {
-        let visit = shared.log().admit(shared.clock.now());
-        tokio::spawn(session::serve(Arc::clone(&shared), stream, visit));
+        let (link, door) = {
+            let controls = shared.controls();
+            (controls.link, controls.doors[port])
+        };
+        let visit = shared.log().admit(shared.clock.now(), port, link);
+        tokio::spawn(session::serve(Arc::clone(&shared), stream, visit, door));
     }
 }

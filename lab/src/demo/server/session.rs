@@ -1,5 +1,6 @@
 //! One connection, from accept to its end.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,44 +17,75 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async, accept_hdr_async};
 
-use super::{Door, Order, REQUEST_BURST, Shared, Unavailable};
-use crate::demo::market::{Ask, Price, Say};
+use super::{Door, Order, REQUEST_BURST, Shared, Unavailable, Welcome, account};
+use crate::demo::market::{Ask, Price, Say, Symbol};
 use crate::demo::script::Cut;
 
 /// How long the server waits for the client's half of a farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, visit: usize) {
+pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, visit: usize, door: Door) {
     let orders = shared.orders.subscribe();
-    let door = shared.controls().door;
     // Without it a price waits for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
     match door {
         Door::Open => {
-            if let Ok(socket) = accept_async(stream).await {
-                Session::new(Arc::clone(&shared), socket, visit).run(orders).await;
+            if let Some((socket, public)) = admit(&shared, stream).await {
+                let session = Session::new(Arc::clone(&shared), socket, visit);
+                if public {
+                    session.welcome(Welcome::Fresh);
+                }
+                session.run(orders).await;
             }
         }
         // An upgrade that the client gives up on has nobody left to drop.
         Door::Drops => drop(accept_async(stream).await),
-        Door::Unavailable { retry_after_s } => refuse(&shared, stream, retry_after_s).await,
+        Door::Refuses => drop(stream),
+        Door::Unavailable { retry_after_s } => {
+            unavailable(&shared, stream, visit, retry_after_s).await;
+        }
     }
     let now = shared.clock.now();
     shared.log().over(visit, now);
 }
 
-async fn refuse(shared: &Shared, stream: TcpStream, retry_after_s: u32) {
+/// The upgraded connection, and whether it is to the public feed. An account's needs a good token.
+async fn admit(shared: &Shared, stream: TcpStream) -> Option<(WebSocketStream<TcpStream>, bool)> {
+    let mut public = true;
+    #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
+    let answer = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        public = request.uri().path() != account::PATH;
+        let checked = shared.accounts().check(request.uri());
+        checked.map(|()| response).map_err(|token| {
+            shared.log().rejected.push((shared.clock.now(), token));
+            refusal(StatusCode::UNAUTHORIZED)
+        })
+    };
+    let socket = accept_hdr_async(stream, answer).await.ok()?;
+    Some((socket, public))
+}
+
+async fn unavailable(shared: &Shared, stream: TcpStream, visit: usize, retry_after_s: u32) {
     let retry_after = Duration::from_secs(retry_after_s.into());
-    shared.log().unavailable.push(Unavailable { at: shared.clock.now(), retry_after });
+    {
+        let mut log = shared.log();
+        let port = log.visits[visit].port;
+        log.unavailable.push(Unavailable { port, at: shared.clock.now(), retry_after });
+    }
     #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
     let answer = move |_: &Request, _: Response| -> Result<Response, ErrorResponse> {
-        let mut refusal = ErrorResponse::new(None);
-        *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let mut refusal = refusal(StatusCode::SERVICE_UNAVAILABLE);
         refusal.headers_mut().insert(RETRY_AFTER, retry_after_s.into());
         Err(refusal)
     };
     // It always ends in an error: that is what refusing means.
     drop(accept_hdr_async(stream, answer).await);
+}
+
+fn refusal(status: StatusCode) -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(None);
+    *refusal.status_mut() = status;
+    refusal
 }
 
 struct Session {
@@ -63,6 +95,10 @@ struct Session {
     limit: RequestLimit,
     answers: u32,
     cut_after_answers: Option<u32>,
+    /// The account's session, once there is one.
+    session: Option<u64>,
+    /// The last price of each symbol that was sent out of turn, to who resumed.
+    replayed: BTreeMap<Symbol, u64>,
 }
 
 /// The connection is over.
@@ -72,7 +108,16 @@ impl Session {
     fn new(shared: Arc<Shared>, socket: WebSocketStream<TcpStream>, visit: usize) -> Self {
         let limit = RequestLimit::new(shared.request_interval);
         let cut_after_answers = shared.controls().cut_after_answers.take();
-        Self { shared, socket, visit, limit, answers: 0, cut_after_answers }
+        Self {
+            shared,
+            socket,
+            visit,
+            limit,
+            answers: 0,
+            cut_after_answers,
+            session: None,
+            replayed: BTreeMap::new(),
+        }
     }
 
     async fn run(mut self, mut orders: broadcast::Receiver<Order>) {
@@ -102,6 +147,7 @@ impl Session {
         match order {
             Order::Cut(how) => self.cut(how).await,
             Order::Close(code) => self.close(code).await,
+            Order::GoAway => self.say(Say::GoAway).await,
             Order::Freeze | Order::Thaw => ControlFlow::Continue(()),
         }
     }
@@ -141,7 +187,7 @@ impl Session {
         self.shared.log().visits[self.visit].silent_since = Some(self.shared.clock.now());
         loop {
             match orders.recv().await {
-                Ok(Order::Freeze | Order::Close(_)) => {}
+                Ok(Order::Freeze | Order::Close(_) | Order::GoAway) => {}
                 Ok(Order::Thaw) => break,
                 Ok(Order::Cut(_)) => return self.reset_on_drop(),
                 Err(RecvError::Lagged(_) | RecvError::Closed) => return,
@@ -155,7 +201,14 @@ impl Session {
         self.shared.log().over(self.visit, self.shared.clock.now());
     }
 
+    fn welcome(&self, welcome: Welcome) {
+        self.shared.log().visits[self.visit].welcome = Some(welcome);
+    }
+
     async fn publish(&mut self, price: Price) -> ControlFlow<Over> {
+        if self.replayed.get(&price.symbol).is_some_and(|&seq| price.seq <= seq) {
+            return ControlFlow::Continue(());
+        }
         let wanted = self.shared.log().visits[self.visit].held.contains(&price.symbol);
         if wanted { self.say(Say::Price(price)).await } else { ControlFlow::Continue(()) }
     }
@@ -166,7 +219,10 @@ impl Session {
     ) -> ControlFlow<Over> {
         match frame {
             Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                Ok(ask) => self.answer(ask).await,
+                Ok(Ask::Login) => self.begin().await,
+                Ok(Ask::Resume { session, seen }) => self.resume(session, seen).await,
+                Ok(Ask::Subscribe { id, symbol }) => self.answer(id, symbol, true).await,
+                Ok(Ask::Unsubscribe { id, symbol }) => self.answer(id, symbol, false).await,
                 Err(_) => self.close(UNSUPPORTED_DATA).await,
             },
             // Pings are answered by the library.
@@ -184,14 +240,45 @@ impl Session {
         }
     }
 
-    async fn answer(&mut self, ask: Ask) -> ControlFlow<Over> {
+    async fn begin(&mut self) -> ControlFlow<Over> {
+        let session = {
+            let mut accounts = self.shared.accounts();
+            accounts.poisoned = false;
+            accounts.begin()
+        };
+        self.session = Some(session);
+        self.welcome(Welcome::Fresh);
+        self.say(Say::Welcome { session, resumed: false }).await
+    }
+
+    async fn resume(&mut self, session: u64, seen: Vec<(Symbol, u64)>) -> ControlFlow<Over> {
+        if self.shared.accounts().poisoned {
+            self.shared.log().poisoned.push(self.shared.clock.now());
+            return self.cut(Cut::Fin).await;
+        }
+        let held = self.shared.accounts().held(session).cloned();
+        let Some(held) = held else { return self.begin().await };
+        self.session = Some(session);
+        self.shared.log().visits[self.visit].held = held;
+        self.welcome(Welcome::Resumed);
+        self.say(Say::Welcome { session, resumed: true }).await?;
+        // Prices made from here on come by the feed as well, which this connection listens to already.
+        let missed = self.shared.accounts().after(&seen.into_iter().collect());
+        for price in missed {
+            self.replayed.insert(price.symbol, price.seq);
+            self.say(Say::Price(price)).await?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn answer(&mut self, id: u64, symbol: Symbol, wanted: bool) -> ControlFlow<Over> {
         let now = self.shared.clock.now();
         if !self.limit.admits(now) {
             self.shared.log().over_limit.push((self.visit, now));
             return self.close(POLICY_VIOLATION).await;
         }
-        let say = self.decide(ask);
-        let flow = self.say(say).await;
+        let agreed = self.decide(symbol, wanted);
+        let flow = self.say(if agreed { Say::Ack { id } } else { Say::Refused { id } }).await;
         self.answers += 1;
         if self.cut_after_answers == Some(self.answers) {
             return self.cut(Cut::Reset).await;
@@ -199,27 +286,28 @@ impl Session {
         flow
     }
 
-    /// The memory changes before the answer is sent: what the client knows, the log knows.
-    fn decide(&self, ask: Ask) -> Say {
+    /// The memory changes before the answer is sent: what the client knows, the log knows. False is
+    /// a refusal.
+    fn decide(&self, symbol: Symbol, wanted: bool) -> bool {
         let delisted = self.shared.controls().delisted;
         let mut log = self.shared.log();
         log.visits[self.visit].requests += 1;
-        match ask {
-            Ask::Subscribe { id, symbol } if delisted == Some(symbol) => {
-                log.refused.push((self.visit, symbol));
-                Say::Refused { id }
-            }
-            Ask::Subscribe { id, symbol } => {
-                if !log.visits[self.visit].held.insert(symbol) {
-                    log.visits[self.visit].repeated.push(symbol);
-                }
-                Say::Ack { id }
-            }
-            Ask::Unsubscribe { id, symbol } => {
-                log.visits[self.visit].held.remove(&symbol);
-                Say::Ack { id }
-            }
+        if wanted && delisted == Some(symbol) {
+            log.refused.push((self.visit, symbol));
+            return false;
         }
+        let visit = &mut log.visits[self.visit];
+        if !wanted {
+            visit.held.remove(&symbol);
+        } else if !visit.held.insert(symbol) {
+            visit.repeated.push(symbol);
+        }
+        if let Some(session) = self.session
+            && let Some(held) = self.shared.accounts().held(session)
+        {
+            held.clone_from(&visit.held);
+        }
+        true
     }
 
     async fn say(&mut self, say: Say) -> ControlFlow<Over> {
