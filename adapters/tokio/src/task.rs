@@ -82,15 +82,22 @@ impl<P: Protocol> Task<P> {
 
     /// One wake-up: takes in what happened, carries out what follows, asks to be woken again as
     /// long as there is more. The clock is read once.
+    ///
+    /// The peer comes first: what it said in time counts, even if a deadline has passed since.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Room::For(room) = self.events.poll_room(cx) else { return Poll::Ready(()) };
         let now = self.shared.clock.now();
-        let Some(mut more) = self.poll_wishes(cx, now) else { return Poll::Ready(()) };
-        more |= self.poll_connection(cx, now, room);
+        let mut more = self.poll_connection(cx, now, room);
+        self.vouch(now);
+        let wished = self.poll_wishes(cx, now);
+        more |= wished.unwrap_or(false);
         more |= self.poll_timer(cx, now);
         more |= self.perform(now);
         more |= self.poll_write(cx, now);
         self.publish();
+        if wished.is_none() {
+            return Poll::Ready(());
+        }
         if more {
             cx.waker().wake_by_ref();
         }
@@ -150,15 +157,22 @@ impl<P: Protocol> Task<P> {
             return woke;
         }
         self.armed = None;
-        if let (Some(_unread), Connection::Open(socket)) = (&self.held, &self.connection) {
-            // It is the application that does not listen, unless there is nothing to hear.
+        self.handle(now, Event::TimerFired);
+        true
+    }
+
+    /// Before a deadline passes: if it is the application that does not listen, and there is
+    /// something to hear, the peer is no less alive.
+    fn vouch(&mut self, now: Instant) {
+        let is_due = self.armed.is_some_and(|at| at <= now);
+        if let (true, Some(_unread), Connection::Open(socket)) =
+            (is_due, &self.held, &self.connection)
+        {
             let conn = socket.conn;
             if socket.waits_to_be_read() {
                 self.handle(now, Event::Received { conn });
             }
         }
-        self.handle(now, Event::TimerFired);
-        true
     }
 
     fn arm(&mut self, now: Instant, at: Instant) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use redial::{Action, By, Cause, Event, Fact, Heartbeat, Phase, PolicyBuilder, Why};
 use redial_tokio::tungstenite::Message;
-use redial_tokio::{Client, NotReady, Observed};
+use redial_tokio::{Client, Handle, NotReady, Observed};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_tungstenite::WebSocketStream;
@@ -53,6 +53,34 @@ async fn a_slow_consumer_is_not_a_dead_peer() {
             assert!(data(&mut events).await.1.starts_with(&format!("{number} ")));
         }
         let _socket = server.await.unwrap();
+    })
+    .await;
+}
+
+/// Nor is it where the application's wishes come between a deadline and the timer.
+#[tokio::test]
+async fn a_busy_application_is_not_a_dead_peer() {
+    bounded(async {
+        let (listener, url) = listen().await;
+        let (observer, mut seen) = unbounded_channel();
+        let client = Client::builder(url).policy(impatient().build().unwrap()).event_buffer(8);
+        let client = client.observe(watch(observer));
+        let (handle, mut events) = client.connect(Lines).unwrap();
+        let mut socket = accept(&listener).await;
+        phase(&mut events, Phase::Live).await;
+        burst(&mut socket).await;
+        // Time passes for the client's buffers to fill, then one message more stays outside.
+        while seen.recv().await.unwrap() != Seen::Ping {}
+        say(&mut socket, "unread").await.unwrap();
+        let mut fired = 0;
+        while fired < 8 {
+            handle.retry_now();
+            tokio::task::yield_now().await;
+            while let Ok(seen) = seen.try_recv() {
+                fired += usize::from(seen == Seen::Timer);
+            }
+            assert_eq!(handle.stats().silences, 0);
+        }
     })
     .await;
 }
@@ -130,9 +158,7 @@ async fn a_peer_that_never_reads() {
         let (handle, mut events) = client.connect(Lines).unwrap();
         let _deaf = accept(&listener).await;
         phase(&mut events, Phase::Live).await;
-        while handle.send(large()) != Err(NotReady::Full) {
-            tokio::task::yield_now().await;
-        }
+        assert_eq!(fill(&handle), NotReady::Full);
         assert_eq!(cause(&mut events).await, Cause::Silent);
         assert_eq!(handle.send(large()), Err(NotReady::NotConnected));
 
@@ -181,18 +207,16 @@ async fn a_peer_that_never_reads_but_sends() {
         let (handle, mut events) = client.connect(Lines).unwrap();
         let mut deaf = accept(&listener).await;
         phase(&mut events, Phase::Live).await;
-        while handle.send(large()) != Err(NotReady::Full) {
-            tokio::task::yield_now().await;
-        }
         let mut fired = 0;
         while fired < 8 {
-            deaf.send(Message::text("a price")).await.unwrap();
+            fill(&handle);
+            say(&mut deaf, "a price").await.unwrap();
             data(&mut events).await;
             while let Ok(seen) = seen.try_recv() {
                 fired += usize::from(seen == Seen::Timer);
             }
         }
-        assert_eq!(handle.send(large()), Err(NotReady::Full));
+        assert_eq!(fill(&handle), NotReady::Full);
         assert_eq!(handle.stats().silences, 0);
     })
     .await;
@@ -204,6 +228,11 @@ async fn burst(socket: &mut WebSocketStream<TcpStream>) {
         socket.feed(Message::text(number.to_string())).await.unwrap();
     }
     socket.flush().await.unwrap();
+}
+
+/// Sends until no more is accepted, at most as much as may wait.
+fn fill(handle: &Handle<u32>) -> NotReady {
+    (0..=WAITING).find_map(|_| handle.send(large()).err()).expect("only so much is accepted")
 }
 
 fn large() -> Message {
