@@ -292,10 +292,10 @@ impl Lifecycle {
         }
     }
 
-    /// Credentials for a rotation could not be had.
+    /// Credentials for a rotation could not be had. One that has not asked yet asks by itself.
     pub(super) fn rotation_not_refreshed(&mut self, cx: &mut Context<'_>, fatal: bool) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if matches!(rotation.turn, Turn::Refreshing { .. }) {
+        if rotation.turn == (Turn::Refreshing { asked: true }) {
             rotation.turn = Turn::Waiting;
             rotation.barred |= fatal;
             self.rotate_later(cx);
