@@ -19,7 +19,7 @@ use crate::{ExplainArgs, Failure};
 ///
 /// [`Failure::Input`] for a file that cannot be read or holds no valid policy, with line and fields.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
-    let policy = args.policy.as_deref().map_or_else(|| Ok(Policy::new()), read)?;
+    let policy = args.policy.as_deref().map_or_else(|| Ok(Policy::new()), read_policy)?;
     let promises = Promises::of(&policy);
     if args.json {
         let text = serde_json::to_string_pretty(&promises).expect("plain data has a JSON form");
@@ -29,7 +29,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Policy, Failure> {
+/// The policy in a file.
+pub(crate) fn read_policy(path: &Path) -> Result<Policy, Failure> {
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::Input(format!("the policy in {}: {error}", path.display()))
     };

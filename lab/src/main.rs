@@ -3,6 +3,7 @@
 mod demo;
 mod drive;
 mod explain;
+mod hold;
 mod lines;
 mod output;
 mod replay;
@@ -37,6 +38,8 @@ enum Command {
     /// Drives the core from a pipe: a header and events on standard input, one JSON line each, and
     /// after each event the actions that follow and a deadline on standard output.
     Drive,
+    /// Holds a link to a WebSocket server and prints each phase, until it is killed.
+    Hold(HoldArgs),
 }
 
 #[derive(Args, Debug)]
@@ -53,7 +56,7 @@ struct DemoArgs {
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Records the link's trace, for `replay`.
+    /// Records the trace of the link to the feed, for `replay`.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Draws the run as a timeline.
@@ -78,6 +81,19 @@ struct ReplayArgs {
     /// Tells the trace in sentences.
     #[arg(long)]
     explain: bool,
+}
+
+#[derive(Args, Debug)]
+struct HoldArgs {
+    /// The server: ws://HOST:PORT/PATH.
+    url: String,
+    /// A policy in JSON; what it leaves out has its default. Without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Stores what the link remembers before each attempt, and goes on from it: a process that is
+    /// killed and started again dials no more often than one that runs on.
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
 }
 
 /// Why a command did not get as far as a verdict.
@@ -107,6 +123,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(&args).map(|()| true),
         Command::Replay(args) => replay::replay(&args),
         Command::Drive => drive::drive().map(|()| true),
+        Command::Hold(args) => hold::hold(&args).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redial::{Action, Continuity, Instant, Phase, Status};
+use redial::{Action, Continuity, Endpoint, Instant, Phase, Session, Status};
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
@@ -113,7 +113,7 @@ pub(crate) enum News {
     Restored { at: Duration, after: Duration },
     Unnoticed { at: Duration, fault: Fault },
     Stuck { at: Duration, phase: Phase },
-    Open { at: Duration, attempt: usize },
+    Open { at: Duration, attempt: usize, endpoint: Endpoint, session: Session },
     Report(Report),
     Refused { at: Duration, symbol: Symbol },
     Note { at: Duration, text: &'static str },
@@ -167,11 +167,11 @@ impl Board {
         self.tell(News::Refused { at: self.clock.now(), symbol });
     }
 
-    fn opened(&self, client: ClientId, polled: Instant) {
+    fn opened(&self, client: ClientId, polled: Instant, endpoint: Endpoint, session: Session) {
         let at = self.clock.now();
         let mut record = self.record();
         record.opens.push(Open { client, at, polled });
-        self.tell(News::Open { at, attempt: record.opens.len() });
+        self.tell(News::Open { at, attempt: record.opens.len(), endpoint, session });
     }
 
     fn reported(&self, client: ClientId, polled: Instant, status: Status) {
@@ -303,7 +303,9 @@ pub(crate) struct Watcher {
 impl Watcher {
     pub(crate) fn heard(&self, polled: Instant, action: Action) {
         match action {
-            Action::Open { .. } => self.board.opened(self.client, polled),
+            Action::Open { endpoint, session, .. } => {
+                self.board.opened(self.client, polled, endpoint, session);
+            }
             Action::Report(status) => self.board.reported(self.client, polled, status),
             Action::RefreshCredentials { .. } => {
                 let at = self.board.clock.now();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use redial::Phase;
+use redial::{Phase, Session};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::{News, Report};
@@ -36,7 +36,11 @@ pub(crate) fn line(news: &News) -> String {
         News::Stuck { at, phase } => {
             (at, "fault", format!("still {}, the script ends", words::name(*phase)))
         }
-        News::Open { at, attempt } => (at, "link", format!("attempt {attempt}")),
+        News::Open { at, attempt, endpoint, session } => {
+            let where_to = if endpoint.get() > 0 { ", the other server" } else { "" };
+            let resumes = if *session == Session::Resume { ", resuming" } else { "" };
+            (at, "link", format!("attempt {attempt}{where_to}{resumes}"))
+        }
         News::Report(report) => (&report.at, "link", status(report)),
         News::Refused { at, symbol } => (at, "feed", format!("{symbol} refused for good")),
         News::Note { at, text } => (at, "server", (*text).to_owned()),
@@ -44,12 +48,18 @@ pub(crate) fn line(news: &News) -> String {
     format!("{:>9.3}s  {who:<7} {what}", at.as_secs_f64())
 }
 
-/// `waiting (attempt_limit) 850ms, after close 1012 by peer`
+/// `waiting (limit) 850ms, after close 1012 by peer`
 pub(crate) fn status(report: &Report) -> String {
     let status = &report.status;
     let mut text = words::name(status.phase);
     if let Some(reason) = status.waits_for {
         text.push_str(&format!(" ({})", words::name(reason)));
+    }
+    if let (Phase::Live, Some(continuity)) = (status.phase, status.continuity) {
+        text.push_str(&format!(" ({})", words::name(continuity)));
+    }
+    if status.rotating {
+        text.push_str(", moving");
     }
     if let Some(until) = report.until {
         text.push_str(&format!(" {}", short(until.saturating_sub(report.at))));

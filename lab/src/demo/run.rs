@@ -134,7 +134,10 @@ impl Stage {
                 server.set_first_door(Door::Unavailable { retry_after_s });
                 server.close(1013);
             }
-            Fault::GoAway => server.go_away(),
+            Fault::GoAway => {
+                server.set_rush(true);
+                server.go_away();
+            }
             Fault::ClientRestart { .. } => {
                 server.set_doors(Door::Refuses);
                 server.cut(Cut::Reset);
@@ -194,11 +197,12 @@ impl Stage {
         sleep(at.saturating_sub(self.board.clock().now())).await;
     }
 
-    /// The half-open connection is looked at only now: until here the server had to stay silent.
     fn clean_up(&self, fault: Fault) {
+        // The half-open connection is looked at only now: until here the server had to stay silent.
         if fault == Fault::HalfOpen {
             self.server.thaw();
         }
+        self.server.set_rush(false);
     }
 
     fn tell_restored(&self) {

@@ -234,7 +234,8 @@ mod tests {
     fn a_price_shows_its_cents() {
         let symbol = Symbol::all().next().unwrap();
         let last = Some(Price { symbol, seq: 1, cents: 12_305 });
-        let row = Row { last, cents_before: 12_400, ..Row::default() };
+        let mut row = Row::default();
+        (row.last, row.cents_before) = (last, 12_400);
         assert_eq!(price(symbol, row, true), Line::from("AAPL    123.05").red());
         assert_eq!(price(symbol, row, false), Line::from("AAPL    123.05").dark_gray());
     }

@@ -52,7 +52,8 @@ pub(crate) enum Fault {
     /// The preferred server closes with 1013, and for a while refuses upgrades with 503. The other
     /// one serves.
     FailOver { lasts: Duration, retry_after_s: u32 },
-    /// The server asks the client to leave its connection for another, while prices flow.
+    /// The server asks the client to leave its connection for another, while more prices flow than
+    /// at any other time.
     GoAway,
     /// For a while connections are refused; in the middle of it the client itself dies, and another
     /// one goes on from its snapshot.
@@ -73,15 +74,15 @@ impl Script {
         let mut dice = fastrand::Rng::with_seed(seed);
         let retry_after_s = (2.0 / speed.factor()).round().max(1.0) as u32;
         let mut millis = |low: u64, high: u64| speed.of_millis(dice.u64(low..=high));
-        let drop_lasts = millis(3_800, 4_200);
+        let drop_lasts = millis(2_800, 3_200);
         let unavailable_lasts = millis(900, 1_100);
         let down = millis(900, 1_300);
         let afters: [Duration; 10] = std::array::from_fn(|_| millis(400, 800));
         // Longer than it takes to settle, so that a fault finds the link in good standing.
         let account_afters: [Duration; 5] = std::array::from_fn(|_| millis(1_100, 1_300));
-        let failed_over = millis(2_000, 2_400);
+        let failed_over = millis(1_500, 1_700);
         let dies_after = millis(900, 1_100);
-        let outage = millis(2_200, 2_600);
+        let outage = millis(2_000, 2_300);
         let delisted = dice.usize(..usize::from(SYMBOLS));
         let feed = [
             Fault::Cut(Cut::Reset),
@@ -165,7 +166,7 @@ impl fmt::Display for Fault {
             Self::FailOver { lasts, .. } => {
                 write!(f, "1013, then 503 by the first server for {}", short(*lasts))
             }
-            Self::GoAway => f.write_str("the server asks to move"),
+            Self::GoAway => f.write_str("the server asks to move, under load"),
             Self::ClientRestart { lasts, .. } => {
                 write!(f, "client restarted in an outage of {}", short(*lasts))
             }

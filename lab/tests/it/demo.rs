@@ -24,7 +24,12 @@ fn every_promise_is_kept_and_the_results_are_well_formed() {
         .assert()
         .success();
     let told = String::from_utf8_lossy(&run.get_output().stdout);
-    for line in ["fault   10 of 10: server restart", "link    live", "every promise was kept"] {
+    for line in [
+        "fault   10 of 15: server restart",
+        "fault   15 of 15: client restarted",
+        "link    live",
+        "every promise was kept",
+    ] {
         assert!(told.contains(line), "no {line:?} in\n{told}");
     }
 
@@ -33,21 +38,29 @@ fn every_promise_is_kept_and_the_results_are_well_formed() {
     assert_eq!(report["played"], true);
     let promises: Vec<_> =
         list(&report["promises"]).iter().map(|verdict| &verdict["promise"]).collect();
-    assert_eq!(promises, ["P1", "P4", "P5", "P7", "P9"]);
+    assert_eq!(promises, ["P1", "P4", "P5", "P7", "P9", "P13", "P14"]);
     let faults = list(&report["faults"]);
-    assert_eq!(faults.len(), 10);
+    assert_eq!(faults.len(), 15);
     for fault in faults {
         assert!(fault["restored_after_ms"].is_u64(), "{fault}");
-        assert!(!list(&fault["causes"]).is_empty(), "{fault}");
+        let moves = fault["fault"] == "go_away";
+        assert_eq!(list(&fault["causes"]).is_empty(), moves, "nothing ends in a move: {fault}");
+        assert_eq!(fault["duplicates"], 0, "{fault}");
     }
     assert_eq!(causes(faults, "half_open"), ["silence"]);
     assert_eq!(causes(faults, "close_1012"), ["close 1012 by peer"]);
     assert!(causes(faults, "upgrade_503").contains(&"http 503 by peer"));
+    assert!(causes(faults, "expired_token").contains(&"http 401 by peer"));
+    assert_eq!(causes(faults, "fail_over"), ["close 1013 by peer"]);
+    // A session that is resumed, and a move, miss nothing.
+    for name in ["expired_token", "fail_over", "go_away", "client_restart"] {
+        assert_eq!(fault(faults, name)["prices_missed"], 0, "{name}");
+    }
 
     let svg = fs::read_to_string(svg).unwrap();
     let drawn = roxmltree::Document::parse(&svg).unwrap();
     let marks = drawn.descendants().filter(|node| node.has_tag_name("circle")).count();
-    assert_eq!(marks, 20, "each fault is marked on the timeline and in the list");
+    assert_eq!(marks, 30, "each fault is marked on the timeline and in the list");
     replays(&trace);
 }
 
@@ -89,7 +102,10 @@ fn list(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap()
 }
 
+fn fault<'a>(faults: &'a [Value], name: &str) -> &'a Value {
+    faults.iter().find(|fault| fault["fault"] == name).unwrap()
+}
+
 fn causes<'a>(faults: &'a [Value], name: &str) -> Vec<&'a str> {
-    let fault = faults.iter().find(|fault| fault["fault"] == name).unwrap();
-    list(&fault["causes"]).iter().map(|cause| cause.as_str().unwrap()).collect()
+    list(&fault(faults, name)["causes"]).iter().map(|cause| cause.as_str().unwrap()).collect()
 }

@@ -4,6 +4,7 @@ mod demo;
 mod drive;
 mod explain;
 mod replay;
+mod restart;
 
 use assert_cmd::Command;
 

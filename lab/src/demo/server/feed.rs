@@ -12,6 +12,8 @@ use crate::demo::market::{Price, SYMBOLS, Symbol};
 /// so that what was missed in an outage shows soon after it.
 const TICK_MS: u64 = 50;
 const PER_TICK: usize = 10;
+/// How many times as many in a rush.
+const RUSH: usize = 3;
 
 pub(super) async fn run(shared: Arc<Shared>, speed: Speed, seed: u64) {
     let mut dice = fastrand::Rng::with_seed(seed);
@@ -23,7 +25,8 @@ pub(super) async fn run(shared: Arc<Shared>, speed: Speed, seed: u64) {
     let mut next = 0;
     loop {
         tick.tick().await;
-        for _ in 0..PER_TICK {
+        let rush = shared.controls().rush;
+        for _ in 0..if rush { RUSH * PER_TICK } else { PER_TICK } {
             let price = &mut prices[next];
             price.seq += 1;
             price.cents = (price.cents + dice.u64(0..=40)).saturating_sub(20).max(100);

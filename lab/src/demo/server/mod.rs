@@ -88,6 +88,7 @@ struct Controls {
     delisted: Option<Symbol>,
     /// The next connection is cut after this many answers.
     cut_after_answers: Option<u32>,
+    rush: bool,
 }
 
 impl Server {
@@ -100,6 +101,7 @@ impl Server {
                 doors: [Door::Open; PORTS],
                 delisted: None,
                 cut_after_answers: None,
+                rush: false,
             }),
             accounts: Mutex::new(Accounts::default()),
             log: Mutex::new(Log::default()),
@@ -143,6 +145,11 @@ impl Server {
     /// Who resumes a session is cut off, until somebody asks for a fresh one.
     pub(crate) fn poison_resumes(&self) {
         self.shared.accounts().poisoned = true;
+    }
+
+    /// Makes more prices than usual, or as many again.
+    pub(crate) fn set_rush(&self, rush: bool) {
+        self.shared.controls().rush = rush;
     }
 
     /// Asks every client to leave its connection for another.

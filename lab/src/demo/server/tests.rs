@@ -93,7 +93,7 @@ async fn a_delisted_symbol_is_refused() {
 #[tokio::test]
 async fn an_unavailable_server_says_when_to_come_back() {
     let server = server();
-    server.set_door(Door::Unavailable { retry_after_s: 7 });
+    server.set_doors(Door::Unavailable { retry_after_s: 7 });
     let Err(Error::Http(response)) = connect_async(server.url()).await else {
         panic!("the upgrade must be refused");
     };

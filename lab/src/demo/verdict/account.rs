@@ -23,11 +23,13 @@ pub(super) fn credentials(record: &Record, log: &Log) -> Verdict {
             breaches.push(Breach::new(at, "a token that was refused came again".to_owned()));
         }
     }
-    let evidence = format!(
-        "{} dials refused for their token, {} tokens asked for after that",
-        log.rejected.len(),
-        record.refreshes.len(),
-    );
+    // The first token was there before the first attempt.
+    let (fetched, rejected) = (log.tokens_issued.saturating_sub(1), log.rejected.len());
+    if let (true, Some(last)) = (fetched > rejected, record.refreshes.last()) {
+        let what = format!("{fetched} tokens were fetched, {rejected} refused");
+        breaches.push(Breach::new(last.at, what));
+    }
+    let evidence = format!("dials refused for their token: {rejected}, tokens fetched: {fetched}");
     let tested = !log.rejected.is_empty();
     Verdict::new(("P13", "no credential loop"), tested, evidence, breaches)
 }
