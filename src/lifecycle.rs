@@ -484,7 +484,7 @@ impl Lifecycle {
 
 /// The application's wishes and the platform's hints.
 impl Lifecycle {
-    fn start(&mut self, cx: &mut Context<'_>) {
+    fn start(&mut self, cx: &Context<'_>) {
         match &mut self.state {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
@@ -496,7 +496,7 @@ impl Lifecycle {
     }
 
     /// Limits and floors stay: a restart is no way around them (P1, P9).
-    fn begin_afresh(&mut self, cx: &mut Context<'_>) {
+    fn begin_afresh(&mut self, cx: &Context<'_>) {
         self.failures.forget();
         self.outage = Outage { spent: Nanos::ZERO, counted_to: cx.now };
         self.ready_since_start = false;
@@ -536,7 +536,7 @@ impl Lifecycle {
         }
     }
 
-    fn retry_now(&mut self, cx: &mut Context<'_>) {
+    fn retry_now(&mut self, cx: &Context<'_>) {
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.drop_backoff(&mut terms);
@@ -578,7 +578,7 @@ impl Lifecycle {
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
-    fn condition(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut Self)) {
+    fn condition(&mut self, cx: &Context<'_>, change: impl FnOnce(&mut Self)) {
         let was_blocked = self.is_blocked();
         change(self);
         let blocked = self.is_blocked();
@@ -980,7 +980,7 @@ impl Lifecycle {
     }
 
     #[inline]
-    fn wait(&mut self, cx: &mut Context<'_>, backoff: Nanos, spread: bool) {
+    fn wait(&mut self, cx: &Context<'_>, backoff: Nanos, spread: bool) {
         let bound = self.failures.bound(&cx.policy.retry);
         let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
         let floor = self.endpoints.floor(endpoint);
@@ -1093,7 +1093,7 @@ impl Lifecycle {
     }
 
     /// An attempt's time has come: it asks for credentials first, or is made.
-    fn fall_due(&mut self, cx: &mut Context<'_>) {
+    fn fall_due(&mut self, cx: &Context<'_>) {
         if self.is_outage_over(cx.policy) {
             return self.enter(State::Halted(Halted::Exhausted));
         }

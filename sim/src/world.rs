@@ -51,7 +51,7 @@ pub struct Builder<D = ()> {
 
 /// A random world broke a promise. Printed, it has all that is needed to see it again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("seed {seed}, step {step}: {}", shrunk.as_ref().unwrap_or(broken))]
+#[error("seed {seed}, step {step}: {}", shrunk.as_deref().unwrap_or(broken))]
 #[non_exhaustive]
 pub struct Failure {
     /// The world's seed.
@@ -62,7 +62,7 @@ pub struct Failure {
     pub broken: Broken,
     /// The same promise broken by fewer events, with a correct driver where that is enough. `None`
     /// where it takes the model of the peer to see it.
-    pub shrunk: Option<Broken>,
+    pub shrunk: Option<Box<Broken>>,
     /// These events.
     pub events: Vec<(Instant, Event)>,
 }
@@ -381,7 +381,8 @@ impl<D: Driver> World<D> {
 
     fn failure(&self, broken: Broken) -> Failure {
         let shrunk = shrink(&self.recipe, self.link.calls(), &broken);
-        let (events, shrunk) = shrunk.map_or((vec![], None), |(events, it)| (events, Some(it)));
+        let (events, shrunk) =
+            shrunk.map_or((vec![], None), |(events, it)| (events, Some(Box::new(it))));
         Failure { seed: self.seed, step: self.steps, broken, shrunk, events }
     }
 }

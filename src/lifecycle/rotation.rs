@@ -230,7 +230,7 @@ impl Lifecycle {
 
     /// A rotation is due: it is made once floor and limits admit, with a token to spare for a loss
     /// (P1), and with credentials where an attempt needs them.
-    fn begin_rotation(&mut self, cx: &mut Context<'_>) {
+    fn begin_rotation(&mut self, cx: &Context<'_>) {
         let free_at = self.rotation_free_at(cx);
         let State::Up { current, rotation } = &mut self.state else { return };
         if cx.policy.rotate.is_none() {
@@ -293,7 +293,7 @@ impl Lifecycle {
     }
 
     /// Credentials for a rotation could not be had. One that has not asked yet asks by itself.
-    pub(super) fn rotation_not_refreshed(&mut self, cx: &mut Context<'_>, fatal: bool) {
+    pub(super) fn rotation_not_refreshed(&mut self, cx: &Context<'_>, fatal: bool) {
         let State::Up { rotation, .. } = &mut self.state else { return };
         if rotation.turn == (Turn::Refreshing { asked: true }) {
             rotation.turn = Turn::Waiting;

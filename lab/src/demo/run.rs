@@ -165,7 +165,7 @@ impl Stage {
 
     /// Ends a fault that lasts for a while.
     async fn lift(
-        &mut self,
+        &self,
         fault: Fault,
         struck: Duration,
         dashboard: &mut Dashboard,

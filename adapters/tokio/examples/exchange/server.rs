@@ -82,7 +82,7 @@ impl Exchange {
                 *number += 1;
                 *number
             });
-            if number % LOSES_EVERY != 0 {
+            if !number.is_multiple_of(LOSES_EVERY) {
                 // Nobody may be listening.
                 let _ = self.updates.send((symbol, number));
             }
@@ -150,10 +150,10 @@ impl Exchange {
                     }
                     let Message::Text(text) = said else { continue };
                     let Ok(request) = serde_json::from_str::<Value>(&text) else { return };
-                    if let Some(answer) = self.answer(&request, &mut symbols) {
-                        if socket.send(answer).await.is_err() {
-                            return;
-                        }
+                    if let Some(answer) = self.answer(&request, &mut symbols)
+                        && socket.send(answer).await.is_err()
+                    {
+                        return;
                     }
                 }
             }
