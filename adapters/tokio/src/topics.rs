@@ -227,4 +227,16 @@ mod tests {
         assert_eq!(topics.answered(first, 1), None);
         assert_eq!(topics.answered(second, 1), Some(on_second));
     }
+    /// After a restart as before it, a key whose topic was withdrawn serves another one.
+    #[test]
+    fn a_stored_key_is_used_again() {
+        let mut link = Link::with_storage(Policy::new(), Seed::from_u64(1), vec![Slot::EMPTY; 2]);
+        let list = vec![("withdrawn", false), ("wanted", true)];
+        let mut topics = Topics::from_list(list.clone()).unwrap();
+        assert!(topics.list().map(|(topic, wanted)| (*topic, wanted)).eq(list));
+        assert_eq!(topics.want("wanted", &mut link), Some(SubKey::new(1)));
+        assert_eq!(topics.want("new", &mut link), Some(SubKey::new(0)));
+        assert_eq!(topics.key(&"withdrawn"), None);
+        assert!(Topics::from_list(vec![("twice", true), ("twice", false)]).is_none());
+    }
 }
