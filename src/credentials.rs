@@ -65,6 +65,12 @@ impl Credentials {
         self.answer_by
     }
 
+    /// Whether nothing is asked for, nor will be for time's sake.
+    #[inline]
+    pub(crate) fn are_at_rest(&self) -> bool {
+        self.answer_by == Instant::MAX && self.renew_at == Instant::MAX
+    }
+
     /// Whether `ticket` is the one that waits for its answer; it then waits no more (P6, P13).
     pub(crate) fn answered(&mut self, ticket: Ticket) -> bool {
         let counts = ticket == self.newest && self.answer_by != Instant::MAX;

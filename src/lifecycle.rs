@@ -471,10 +471,10 @@ impl Lifecycle {
             },
             State::Up { current, rotation } => {
                 let deadline = current.deadline(policy);
-                if current.is_ready() {
-                    deadline.min(self.side_deadline(policy, current, rotation))
-                } else {
+                if !current.is_ready() || self.is_without_side(current, rotation) {
                     deadline
+                } else {
+                    deadline.min(self.side_deadline(policy, current, rotation))
                 }
             }
             State::Closing(closing) => closing.deadline.unwrap_or(Instant::MAX),

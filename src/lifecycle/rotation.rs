@@ -177,7 +177,16 @@ impl Lifecycle {
         current.rotate_at.min(return_at).max(rotation.not_before)
     }
 
+    /// Whether nothing beside a ready current connection can have a deadline, as is so for most
+    /// links. Where a policy rotates, `rotate_at` is drawn.
+    #[inline]
+    pub(super) fn is_without_side(&self, current: &Connection, rotation: &Rotation) -> bool {
+        let is_alone = matches!(rotation.side, Side::Alone);
+        is_alone && current.rotate_at == Instant::MAX && self.credentials.are_at_rest()
+    }
+
     /// The earliest deadline of what lies beside a ready current connection.
+    #[inline(never)]
     pub(super) fn side_deadline(
         &self,
         policy: &Policy,
