@@ -1116,14 +1116,20 @@ impl Lifecycle {
     }
 
     /// Tells how far the subscriptions of the current connection are.
+    #[inline]
     pub(crate) fn serve(&mut self, cx: &mut Context<'_>, counts: Counts) {
-        if !self.serves_otherwise(counts) {
-            return;
+        let State::Up { current, .. } = &self.state else { return };
+        let stage = current.stage.with(counts);
+        if stage != current.stage {
+            self.serve_otherwise(cx, stage);
         }
+    }
+
+    fn serve_otherwise(&mut self, cx: &mut Context<'_>, stage: Stage) {
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
-        current.stage = current.stage.with(counts);
-        match current.stage {
+        current.stage = stage;
+        match stage {
             Stage::Opening | Stage::Greeting | Stage::Restoring => {}
             Stage::Live => {
                 self.degraded_spent = false;
