@@ -127,17 +127,17 @@ impl Connection {
     }
 
     /// Bytes arrived.
-    #[inline]
     pub(crate) fn heard(&mut self, now: Instant) {
         if self.is_open() {
             self.liveness.heard(now);
         }
     }
 
-    /// Whether a ping is out and no byte has come since.
+    /// As [`Self::heard`] on a ready connection while no ping waits for an answer; false, and nothing
+    /// done, otherwise.
     #[inline]
-    pub(crate) fn is_probing(&self) -> bool {
-        self.liveness.is_probing()
+    pub(crate) const fn heard_unprobed(&mut self, now: Instant) -> bool {
+        self.is_ready() && self.liveness.heard_unprobed(now)
     }
 
     #[inline]

@@ -330,18 +330,16 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The message path: bytes on the ready connection while nothing is due and no ping is out,
-    /// whose answer would make the next ping due, which may be sooner than the end of patience.
+    /// The message path: bytes on the ready connection while nothing is due and no ping is out.
     #[inline]
     pub(crate) fn received(&mut self, now: Instant, conn: ConnId) -> bool {
         let State::Up { current, .. } = &mut self.state else { return false };
         // An answer to a ping may make the next one due earlier than the link would wake.
         let plain = current.id == conn && self.now <= now && now < self.wake_at;
-        if !plain || !current.is_ready() || current.is_probing() {
+        if !plain || !current.heard_unprobed(now) {
             return false;
         }
         self.now = now;
-        current.heard(now);
         true
     }
 

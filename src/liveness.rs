@@ -4,8 +4,8 @@ use crate::policy::{FirstPing, Heartbeat, Pings};
 use crate::seed::Jitter;
 use crate::time::{Instant, MaybeMillis, Millis, Nanos};
 
-/// One connection's proof of life. A byte costs three stores and no timer: what is due is worked
-/// out from `last_byte` when the timer fires.
+/// One connection's proof of life. A byte costs a store and no timer: what is due is worked out from
+/// `last_byte` when the timer fires.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Liveness {
     /// When the peer was last heard; at first when the connection opened.
@@ -22,8 +22,18 @@ pub(crate) struct Liveness {
     pinged: bool,
     /// A ping is to be handed out.
     owed: bool,
-    /// This silence has had its second chance.
-    second_chance: bool,
+    silence: Silence,
+}
+
+/// What became of the present silence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Silence {
+    /// No ping was handed out since the last byte.
+    Unprobed,
+    /// A ping was.
+    Probed,
+    /// It has its second chance, its ping handed out or not.
+    SecondChance,
 }
 
 /// What is due.
@@ -47,7 +57,7 @@ impl Liveness {
         agreed: MaybeMillis::NONE,
         pinged: false,
         owed: false,
-        second_chance: false,
+        silence: Silence::Unprobed,
     };
 
     /// The connection opened at `now`.
@@ -90,18 +100,22 @@ impl Liveness {
         }
     }
 
-    /// Bytes arrived. This is the message path.
-    #[inline]
+    /// Bytes arrived.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.last_byte = now;
         self.dead_at = Instant::MAX;
-        self.second_chance = false;
+        self.silence = Silence::Unprobed;
     }
 
-    /// Whether a ping is out and no byte has come since.
+    /// As [`Self::heard`] while no ping waits for an answer; false, and nothing done, while one does.
+    /// This is the message path.
     #[inline]
-    pub(crate) fn is_probing(&self) -> bool {
-        self.dead_at != Instant::MAX
+    pub(crate) const fn heard_unprobed(&mut self, now: Instant) -> bool {
+        if !matches!(self.silence, Silence::Unprobed) {
+            return false;
+        }
+        self.last_byte = now;
+        true
     }
 
     pub(crate) const fn last_byte(&self) -> Instant {
@@ -123,6 +137,9 @@ impl Liveness {
         self.last_ping = now;
         self.ping_after = self.period(heartbeat);
         self.pinged = true;
+        if self.silence == Silence::Unprobed {
+            self.silence = Silence::Probed;
+        }
         // A further ping does not give a silent peer more time (P7).
         if self.dead_at == Instant::MAX {
             self.dead_at = now.after(heartbeat.dead_after);
@@ -155,11 +172,11 @@ impl Liveness {
     ) -> Due {
         let Some(heartbeat) = heartbeat else { return Due::Alive };
         if now >= self.dead_at {
-            if self.second_chance || now.since(self.dead_at) <= late_by {
+            if self.silence == Silence::SecondChance || now.since(self.dead_at) <= late_by {
                 return Due::Dead;
             }
             self.dead_at = Instant::MAX;
-            (self.second_chance, self.owed) = (true, true);
+            (self.silence, self.owed) = (Silence::SecondChance, true);
             return Due::Overslept;
         }
         if now >= self.ping_at(heartbeat) {
