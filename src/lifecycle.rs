@@ -979,14 +979,28 @@ impl Lifecycle {
 
     #[inline]
     fn wait(&mut self, cx: &Context<'_>, backoff: Nanos, spread: bool) {
-        let bound = self.failures.bound(&cx.policy.retry);
         let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
-        let floor = self.endpoints.floor(endpoint);
+        let floor = self.floor_ahead(cx, endpoint);
         let target = Target { endpoint, floor, session: self.sessions.next() };
-        let backoff = cx.now.after(backoff);
-        let (_, mut terms) = self.terms(cx);
-        let wait = Wait::new(backoff, spread, target, bound, &mut terms);
-        self.enter(State::Waiting(wait));
+        self.enter(State::Waiting(Wait::new(cx.now.after(backoff), spread, target)));
+        let (state, mut terms) = self.terms(cx);
+        if let State::Waiting(wait) = state {
+            wait.decide(&mut terms);
+        }
+    }
+
+    /// The floor of `endpoint`, zero if it has passed. One that lies ahead gets a draw in
+    /// `[0, max(bound, floor / 10)]` on top: clients that were told the same floor would otherwise
+    /// return together.
+    #[inline]
+    fn floor_ahead(&mut self, cx: &Context<'_>, endpoint: Endpoint) -> Instant {
+        let floor = self.endpoints.floor(endpoint);
+        let ahead = floor.since(cx.now);
+        if ahead == Nanos::ZERO {
+            return Instant::ZERO;
+        }
+        let bound = self.failures.bound(&cx.policy.retry).max(Nanos(ahead.0 / 10));
+        floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
     #[inline]

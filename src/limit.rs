@@ -61,6 +61,12 @@ impl Bucket {
         Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))
     }
 
+    /// Whether the bucket has all its tokens at `now`.
+    #[inline]
+    pub(crate) fn is_full_at(self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+
     /// The earliest instant at which the bucket has a token to spare: one is left after another was
     /// taken.
     pub(crate) fn release_of_two(self, limit: Limit) -> Instant {

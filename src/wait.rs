@@ -68,27 +68,14 @@ pub(crate) struct Terms<'a> {
 }
 
 impl Wait {
-    /// A wait whose backoff ends at `backoff`. A `floor` that lies ahead gets a draw in
-    /// `[0, max(bound, floor / 10)]` on top: clients that were told the same floor would otherwise
-    /// return together.
-    pub(crate) fn new(
-        backoff: Instant,
-        spread: bool,
-        target: Target,
-        bound: Nanos,
-        terms: &mut Terms<'_>,
-    ) -> Self {
-        let ahead = target.floor.since(terms.now);
-        let floor = if ahead == Nanos::ZERO {
-            Instant::ZERO
-        } else {
-            target.floor.after(draw(terms.jitter, Nanos::ZERO, bound.max(Nanos(ahead.0 / 10))))
-        };
-        let mut wait = Self {
+    /// A wait for `target` whose backoff ends at `backoff`, before [`Self::decide`].
+    #[inline]
+    pub(crate) fn new(backoff: Instant, spread: bool, target: Target) -> Self {
+        Self {
             backoff,
             spread,
             hint: Instant::ZERO,
-            floor,
+            floor: target.floor,
             limits: [Instant::ZERO; 2],
             fresh_limits: [Instant::ZERO; SESSION_LIMITS],
             due: Instant::MAX,
@@ -97,9 +84,7 @@ impl Wait {
             session: target.session,
             refreshed: false,
             turn: Turn::Waiting,
-        };
-        wait.decide(terms);
-        wait
+        }
     }
 
     pub(crate) const fn due(&self) -> Instant {
@@ -142,21 +127,33 @@ impl Wait {
     }
 
     /// Works out when the attempt is due (P1, P9): limits and floors only lengthen (P8).
-    fn decide(&mut self, terms: &mut Terms<'_>) {
+    #[inline]
+    pub(crate) fn decide(&mut self, terms: &mut Terms<'_>) {
         (self.due, self.decided_by) = (self.backoff, WaitsFor::Backoff);
         self.extend(self.floor, WaitsFor::Floor);
-        let limits = [terms.policy.attempts, terms.policy.attempts_long];
-        let without_limits = self.due.max(terms.now);
-        let until = bind(limits, terms.buckets, &mut self.limits, without_limits, terms.jitter);
-        self.extend(until, WaitsFor::Limit);
+        let free_at = self.due.max(terms.now);
+        let limits = [&terms.policy.attempts, &terms.policy.attempts_long];
+        for ((limit, bucket), until) in limits.into_iter().zip(terms.buckets).zip(&mut self.limits)
+        {
+            bind(limit.as_ref(), *bucket, free_at, until, terms.jitter);
+        }
+        for until in self.limits {
+            self.extend(until, WaitsFor::Limit);
+        }
         if self.session == Session::Fresh {
-            let limits = terms.policy.sessions.fresh;
-            let until =
-                bind(limits, terms.fresh, &mut self.fresh_limits, without_limits, terms.jitter);
-            self.extend(until, WaitsFor::SessionLimit);
+            let limits = &terms.policy.sessions.fresh;
+            for ((limit, bucket), until) in
+                limits.iter().zip(terms.fresh).zip(&mut self.fresh_limits)
+            {
+                bind(limit.as_ref(), *bucket, free_at, until, terms.jitter);
+            }
+            for until in self.fresh_limits {
+                self.extend(until, WaitsFor::SessionLimit);
+            }
         }
     }
 
+    #[inline]
     fn extend(&mut self, until: Instant, by: WaitsFor) {
         if until > self.due {
             (self.due, self.decided_by) = (until, by);
@@ -164,23 +161,23 @@ impl Wait {
     }
 }
 
-/// When limits admit that bind after `without_limits`: each one's release and a draw on top, kept in
-/// `until`.
-fn bind<const N: usize>(
-    limits: [Option<Limit>; N],
-    buckets: &[Bucket; N],
-    until: &mut [Instant; N],
-    without_limits: Instant,
+/// The first time that a limit binds after `free_at`: its release and a draw on top.
+#[inline]
+fn bind(
+    limit: Option<&Limit>,
+    bucket: Bucket,
+    free_at: Instant,
+    until: &mut Instant,
     jitter: &mut Jitter,
-) -> Instant {
-    let mut latest = Instant::ZERO;
-    for ((limit, bucket), until) in limits.into_iter().zip(buckets).zip(until) {
-        let Some(limit) = limit else { continue };
-        let release = bucket.release(limit);
-        if *until == Instant::ZERO && release > without_limits {
+) {
+    // A bucket that is full by then does not bind: the usual case, told without the limit.
+    if bucket.is_full_at(free_at) || *until != Instant::ZERO {
+        return;
+    }
+    if let Some(limit) = limit {
+        let release = bucket.release(*limit);
+        if release > free_at {
             *until = release.after(draw(jitter, Nanos::ZERO, limit.interval));
         }
-        latest = latest.max(*until);
     }
-    latest
 }
