@@ -524,10 +524,12 @@ impl Judge {
         })?;
         self.sessions.check(&status)?;
         let current = self.role(Role::Current).filter(|it| it.is_ready()).map(|it| it.id);
-        match current.filter(|_| self.spoken_on() == current) {
-            Some(current) => self.keys.check_phase(&self.terms, current, status.phase),
-            None => Ok(()),
+        let Some(current) = current else { return Ok(()) };
+        if self.spoken_on() != Some(current) {
+            self.keys.overtaken(current);
+            return Ok(());
         }
+        self.keys.check_phase(&self.terms, current, status.phase)
     }
 }
 

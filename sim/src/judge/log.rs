@@ -34,4 +34,4 @@ impl Log {
     }
 }
 
-const ENTRIES: usize = 40;
+const ENTRIES: usize = 60;

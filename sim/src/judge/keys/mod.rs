@@ -102,6 +102,13 @@ impl Keys {
         self.speeches.retain(|speech| speech.conn != conn);
     }
 
+    /// A successor is spoken on in place of `conn`, which may be spoken on again should that fail.
+    pub(super) fn overtaken(&mut self, conn: ConnId) {
+        if let Some(speech) = self.speech_mut(conn) {
+            speech.is_overtaken();
+        }
+    }
+
     pub(super) fn speech_is_over(&self, conn: ConnId) -> bool {
         self.speech(conn).is_none_or(|speech| speech.in_flight() == 0)
     }
@@ -206,7 +213,14 @@ impl Keys {
         on.unsure = false;
         on.retry = None;
         on.held = Held::Maybe;
-        on.flight = Some(Flight { request, subscribe, wish, sent_at: now, timed_out: false });
+        on.flight = Some(Flight {
+            request,
+            subscribe,
+            wish,
+            sent_at: now,
+            timed_out: false,
+            overtaken: false,
+        });
         Ok(())
     }
 
@@ -224,6 +238,7 @@ impl Keys {
     /// listening to answers.
     pub(super) fn acked(&mut self, conn: ConnId, request: Request, spoken: bool) {
         let Some(flight) = self.answered(conn, request) else { return };
+        let spoken = spoken && !flight.overtaken;
         let Some(key) = self.keys.get_mut(&request.key) else { return };
         if spoken {
             key.held_back = false;
@@ -249,6 +264,7 @@ impl Keys {
     ) {
         let failures = self.speech(conn).map_or(0, |speech| speech.on(request.key).failures);
         let Some(flight) = self.answered(conn, request) else { return };
+        let spoken = spoken && !flight.overtaken;
         let Some(key) = self.keys.get_mut(&request.key) else { return };
         let speaks = flight.subscribe && key.wanted && flight.wish == key.wish;
         let Some(speech) = self.speeches.iter_mut().find(|speech| speech.conn == conn) else {

@@ -53,6 +53,8 @@ pub(super) struct Flight {
     pub(super) wish: u64,
     pub(super) sent_at: Instant,
     pub(super) timed_out: bool,
+    /// Another connection was spoken on since: its answer need not be listened to any more.
+    pub(super) overtaken: bool,
 }
 
 impl OnConnection {
@@ -107,6 +109,13 @@ impl Speech {
 
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (SubKey, &mut OnConnection)> {
         self.on.iter_mut().map(|(key, on)| (*key, on))
+    }
+
+    /// Another connection is spoken on in place of this one.
+    pub(super) fn is_overtaken(&mut self) {
+        for flight in self.on.values_mut().filter_map(|on| on.flight.as_mut()) {
+            flight.overtaken = true;
+        }
     }
 
     pub(super) fn in_flight(&self) -> usize {
