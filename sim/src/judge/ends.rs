@@ -303,7 +303,9 @@ impl Judge {
             let connected = is_connected(status.phase);
             let successor = self.role(Role::Successor).map(|it| it.id);
             let Some(current) = self.role(Role::Current).map(|it| it.id) else { break };
-            let rotating = status.rotating || status.phase == Phase::Closing;
+            // What a close that begins drops did not fail; what had failed before it counts.
+            let dropped = status.phase == Phase::Closing && claims.rotations_failed == 0;
+            let rotating = status.rotating || dropped;
             if connected && (successor.is_none() || rotating) {
                 break;
             }
@@ -500,6 +502,11 @@ impl Judge {
         let status = self.view.status;
         if status.phase == Phase::Live {
             self.wish.degraded_spent = false;
+        }
+        // What this event let begin, or cut short, may have fallen due with it.
+        let over = status.until.is_some_and(|until| self.now >= until) && !self.wish.is_blocked();
+        if let Some(wait) = self.attempts.wait.as_mut().filter(|_| over) {
+            wait.due_at.get_or_insert(self.now);
         }
         let fits = match status.phase {
             Phase::Idle => !self.wish.wanted,
