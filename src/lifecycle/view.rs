@@ -153,8 +153,10 @@ impl Lifecycle {
             return Speakers { keeps, ..Speakers::default() };
         };
         let speaks = |it: &Connection| it.is_ready().then_some(it.id);
-        let resumes = current.session == Session::Resume;
+        // Until it is ready, a fresh attempt that took the place of a lost connection does not end
+        // that one's session.
+        let resumes = if current.is_ready() { current.session } else { self.sessions.next() };
         let (current, successor) = (speaks(current), rotation.successor().and_then(speaks));
-        Speakers { current, successor, keeps: kept && resumes }
+        Speakers { current, successor, keeps: kept && resumes == Session::Resume }
     }
 }
