@@ -223,7 +223,7 @@ impl Judge {
                 Ended::Nothing
             }
             Some(Purpose::Either) => {
-                self.rotations.may_have_failed(&self.terms, self.now);
+                self.rotations.may_have_failed(&self.terms, self.now, fatal);
                 Ended::Nothing
             }
             Some(Purpose::Renewal | Purpose::Nothing) | None => Ended::Nothing,

@@ -234,7 +234,7 @@ impl Judge {
     /// connection that there is no point in it.
     #[must_use]
     pub fn may_rotate(&self) -> bool {
-        self.terms.rotate.is_some() && !self.rotations.barred
+        self.terms.rotate.is_some() && self.rotations.is_open()
     }
 
     /// The held connection in this role.

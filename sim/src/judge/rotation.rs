@@ -12,6 +12,8 @@ use crate::terms::Terms;
 pub(super) struct Rotations {
     /// A server said that there is no point.
     pub(super) barred: bool,
+    /// One may have said so.
+    may_be_barred: bool,
     /// In a row.
     failures: u32,
     /// After a failure: not again before, and no later than.
@@ -20,11 +22,17 @@ pub(super) struct Rotations {
 
 impl Rotations {
     /// Credentials failed that may have been for a successor.
-    pub(super) fn may_have_failed(&mut self, terms: &Terms, now: Instant) {
+    pub(super) fn may_have_failed(&mut self, terms: &Terms, now: Instant, bars: bool) {
+        self.may_be_barred |= bars;
         let (from, to) = self.again.unwrap_or_default();
         let longest = terms.bound(self.failures + 1).max(terms.shortest);
         self.failures += 1;
         self.again = Some((from, to.max(now.saturating_add(longest))));
+    }
+
+    /// No server has said that there is no point, as far as can be known.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.barred && !self.may_be_barred
     }
 
     /// Another connection is the current one.
@@ -113,7 +121,7 @@ impl Judge {
         let settled = matches!(self.view.status.phase, Phase::Live | Phase::Degraded);
         let alone = self.role(Role::Successor).or(self.role(Role::Leaving)).is_none();
         let asks = self.credentials.pending.is_some_and(|it| it.purpose != Purpose::Renewal);
-        let barred = self.rotations.barred || self.wish.is_blocked();
+        let barred = !self.rotations.is_open() || self.wish.is_blocked();
         let free = settled && alone && !barred && !asks;
         let Some(current) = self.role(Role::Current).filter(|_| free) else {
             return Instant::MAX;
