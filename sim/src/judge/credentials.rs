@@ -142,8 +142,15 @@ impl Credentials {
         Ok(())
     }
 
-    /// The answer that counts came.
-    pub(super) fn fetched(&mut self, terms: &Terms, now: Instant, lasts: Option<Millis>) {
+    /// The answer that counts came. `rotates`: a rotation may begin, and need not ask again.
+    pub(super) fn fetched(
+        &mut self,
+        terms: &Terms,
+        now: Instant,
+        lasts: Option<Millis>,
+        rotates: bool,
+    ) {
+        self.refreshed_to_rotate |= rotates;
         match self.pending.take().map(|pending| pending.purpose) {
             Some(Purpose::Attempt) => self.refreshed = true,
             Some(Purpose::Rotation | Purpose::Either) => self.refreshed_to_rotate = true,

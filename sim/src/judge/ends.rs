@@ -303,8 +303,10 @@ impl Judge {
             let connected = is_connected(status.phase);
             let successor = self.role(Role::Successor).map(|it| it.id);
             let Some(current) = self.role(Role::Current).map(|it| it.id) else { break };
-            // What a close that begins drops did not fail; what had failed before it counts.
-            let dropped = status.phase == Phase::Closing && claims.rotations_failed == 0;
+            // What a close that begins drops did not fail; what had ended before it counts.
+            let stopped = matches!(event, Event::Stop);
+            let ended = claims.rotations_failed > 0 || (!stopped && self.is_dead(current));
+            let dropped = status.phase == Phase::Closing && !ended;
             let rotating = status.rotating || dropped;
             if connected && (successor.is_none() || rotating) {
                 break;
@@ -326,6 +328,15 @@ impl Judge {
         }
         self.left_in_time(event);
         Ok(())
+    }
+
+    /// A ready connection has been silent for so long that nothing excuses it.
+    fn is_dead(&self, conn: ConnId) -> bool {
+        let Some(it) = self.by_id(conn).filter(|it| it.is_listening()) else { return false };
+        let Some((beat, _)) = it.beat.zip(it.ping_at) else { return false };
+        let alarm = it.alarm(beat);
+        let late = self.now > alarm.saturating_add(self.terms.late_by);
+        self.now >= alarm && !(late && !it.probed)
     }
 
     /// The one that a rotation moved away from is aborted when its time is over.

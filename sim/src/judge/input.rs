@@ -189,7 +189,8 @@ impl Judge {
             Event::Unsubscribe { key } => self.keys.withdraw(key),
             Event::Resync { key } => self.keys.resync(key, self.spoken_on()),
             Event::CredentialsReady { lasts, .. } => {
-                self.credentials.fetched(&self.terms, self.now, lasts);
+                let rotates = self.check_may_rotate("credentials").is_ok();
+                self.credentials.fetched(&self.terms, self.now, lasts, rotates);
             }
             Event::CredentialsFailed { fatal, .. } => return self.refresh_failed(fatal),
             _ => return self.socket_event(event),
@@ -223,6 +224,11 @@ impl Judge {
                 Ended::Nothing
             }
             Some(Purpose::Either) => {
+                self.rotations.may_have_failed(&self.terms, self.now, fatal);
+                Ended::Nothing
+            }
+            // One that fell due meanwhile would have gone with its answer.
+            Some(Purpose::Renewal) if self.check_may_rotate("credentials").is_ok() => {
                 self.rotations.may_have_failed(&self.terms, self.now, fatal);
                 Ended::Nothing
             }

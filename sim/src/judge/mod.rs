@@ -94,6 +94,8 @@ pub struct Judge {
     view: View,
     /// Since the last event everything was polled.
     drained: bool,
+    /// The event before the last whole drain.
+    drained_at: Instant,
     wish: Wish,
     newest: u64,
     /// All that the link holds or the driver still has.
@@ -140,6 +142,7 @@ impl Judge {
             handled_at: Instant::ZERO,
             view,
             drained: true,
+            drained_at: Instant::ZERO,
             wish: Wish::default(),
             newest: 0,
             connections: Vec::new(),
@@ -193,6 +196,7 @@ impl Judge {
         self.log.note(now, Entry::Drained(view.status.phase, view.deadline));
         self.now = self.now.max(now);
         self.drained = true;
+        self.drained_at = self.handled_at;
         self.view = view;
         let check = self.judge_drained();
         self.finish(check)

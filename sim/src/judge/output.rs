@@ -110,7 +110,8 @@ impl Judge {
         self.check_may_rotate("a rotation begins")?;
         self.endpoints.dialled(self.now, endpoint, None)?;
         self.sessions.open(&self.terms, self.now, session, Session::Fresh)?;
-        self.credentials.open_successor(&self.terms, self.handled_at)
+        // When it fell due cannot be seen; not before the last drain, or it had been made then.
+        self.credentials.open_successor(&self.terms, self.drained_at)
     }
 
     fn refresh(&mut self, ticket: Ticket) -> Check {

@@ -139,7 +139,11 @@ impl Sessions {
         let continuity = self.continuity.filter(|_| ready);
         let said = (status.continuity, status.losses);
         ensure(said == (continuity, self.losses), Promise::Continuity, || {
-            format!("{said:?} is said of continuity, it is {:?}", (continuity, self.losses))
+            let phase = status.phase;
+            format!(
+                "{phase:?}, {said:?} is said of continuity, it is {continuity:?} and {}",
+                self.losses
+            )
         })
     }
 }
