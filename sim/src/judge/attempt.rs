@@ -130,6 +130,7 @@ impl Attempts {
     pub(super) fn settled(&mut self) {
         (self.count, self.level) = (0, 0);
         self.outage.spent = Duration::ZERO;
+        self.suspended = false;
         self.forget();
     }
 

@@ -143,10 +143,12 @@ impl Judge {
         let deadline_late = late(before.deadline.unwrap_or(Instant::MAX));
         let alarm_late = it.beat.is_some_and(|beat| late(it.alarm(beat)));
         // The deadline is a lower bound: whether it was a true one, only our own count can tell.
+        // A ping that fell due in time, and that the driver has not fetched, is no deadline any more.
+        let owed = |beat| it.ping_at.is_none() && it.alarm(beat) <= self.handled_before;
         match (deadline_late, alarm_late) {
             (false, _) => Some(true),
-            (true, false) => None,
-            (true, true) => Some(false),
+            (true, true) if !it.beat.is_some_and(owed) => Some(false),
+            (true, _) => None,
         }
     }
 

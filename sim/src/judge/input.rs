@@ -57,6 +57,7 @@ impl Judge {
         let before = core::mem::replace(&mut self.view, view);
         let was_drained = core::mem::replace(&mut self.drained, false);
         self.now = self.now.max(now);
+        self.handled_before = self.handled_at;
         self.handled_at = self.now;
         self.account(&before);
         let ended = if self.is_foreign(event) {

@@ -89,8 +89,9 @@ pub struct Judge {
     capacity: u32,
     /// The latest instant seen: one that runs backwards counts as this.
     now: Instant,
-    /// The latest instant that came with an event.
+    /// The latest instant that came with an event, and that of the event before.
     handled_at: Instant,
+    handled_before: Instant,
     view: View,
     /// Since the last event everything was polled.
     drained: bool,
@@ -140,6 +141,7 @@ impl Judge {
             capacity,
             now: Instant::ZERO,
             handled_at: Instant::ZERO,
+            handled_before: Instant::ZERO,
             view,
             drained: true,
             drained_at: Instant::ZERO,

@@ -32,7 +32,8 @@ struct Memory {
     ready: BTreeMap<ConnId, Option<u64>>,
     /// The session that an `Open` to resume is about.
     session: Option<u64>,
-    /// A successor was lost that may have become the current connection before the driver was told.
+    /// A successor was lost, or took the place of a lost connection, and the driver was not told
+    /// whether it was one any more.
     unsure: bool,
 }
 
@@ -90,6 +91,7 @@ impl Sessions {
         let memory = &mut self.memory;
         if memory.current == Some(conn) && memory.successor.is_some() {
             memory.over(conn);
+            memory.unsure = false;
         }
     }
 
@@ -114,6 +116,7 @@ impl Memory {
             self.current = self.successor.take();
             if let Some(conn) = self.current {
                 self.adopt(conn);
+                self.unsure |= self.ready.contains_key(&conn);
             }
         }
         self.ready.remove(&conn);
