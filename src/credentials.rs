@@ -117,8 +117,11 @@ impl Credentials {
         self.renewal_failures
     }
 
-    /// Others are asked for again beside a ready connection, not before those at hand have run out.
+    /// Others are asked for again beside a ready connection, not before those at hand have run out,
+    /// and not where an answer said that there is no point.
     pub(crate) fn renew_at(&mut self, at: Instant) {
-        self.renew_at = at.max(self.run_out);
+        if self.renew_at != Instant::MAX {
+            self.renew_at = at.max(self.run_out);
+        }
     }
 }
