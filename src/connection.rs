@@ -161,12 +161,18 @@ impl Connection {
         }
     }
 
+    /// Whether its proven uptime reached the policy's `settle_after`.
+    #[inline]
+    pub(crate) fn is_settled(&self, policy: &Policy, now: Instant, peer_closed: bool) -> bool {
+        // No proof is later than now: a short life needs no closer look.
+        self.is_ready()
+            && now.since(self.at) >= policy.settle_after
+            && self.proven_uptime(policy, now, peer_closed) >= policy.settle_after
+    }
+
     /// Uptime that the peer has proven: from ready to its last byte, or to `now` where its own
     /// close has just arrived in time. Eight hours of suspend are no uptime.
-    pub(crate) fn proven_uptime(&self, policy: &Policy, now: Instant, peer_closed: bool) -> Nanos {
-        if !self.is_ready() {
-            return Nanos::ZERO;
-        }
+    fn proven_uptime(&self, policy: &Policy, now: Instant, peer_closed: bool) -> Nanos {
         let due = self.liveness.deadline(policy.heartbeat.as_ref());
         let in_time = now.since(due) <= policy.late_by;
         let proof = if peer_closed && in_time { now } else { self.liveness.last_byte() };

@@ -226,7 +226,7 @@ impl Ended {
     fn of(connection: &Connection, cx: &Context<'_>, cause: Cause, verdict: Verdict) -> Self {
         let by_peer = matches!(cause, Cause::Closed { by: By::Peer, .. });
         Self {
-            settled: is_settled(connection, cx, by_peer),
+            settled: connection.is_settled(cx.policy, cx.now, by_peer),
             was_open: connection.is_open(),
             was_ready: connection.is_ready(),
             resumed: connection.session == Session::Resume,
@@ -526,7 +526,7 @@ impl Lifecycle {
                 self.enter(State::Idle);
             }
             State::Up { current, .. } => {
-                if is_settled(current, cx, false) {
+                if current.is_settled(cx.policy, cx.now, false) {
                     count(&mut cx.stats.settled);
                 }
                 self.close(Why::Stop, Then::Idle);
@@ -763,19 +763,31 @@ impl Lifecycle {
     /// The first report of an end decides; afterwards the connection is not held (P12).
     #[inline]
     fn closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: Closure) {
-        let Some(endpoint) = self.endpoint_of(conn) else {
-            return cx.stats.stale();
-        };
-        if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {
-            self.raise_floor(cx, endpoint, wait.nanos());
-        }
-        let verdict = classify(cx.policy.rules.as_slice(), closure);
         match &self.state {
             State::Up { current, .. } if current.id == conn => {
+                let endpoint = current.endpoint;
+                let verdict = self.read(cx, endpoint, &closure);
                 let cause = Cause::Closed { by: closure.by, fact: closure.fact };
+                let State::Up { current, .. } = &self.state else { return };
                 let ended = Ended::of(current, cx, cause, verdict);
                 self.end(cx, ended);
             }
+            State::Idle
+            | State::Waiting(_)
+            | State::Up { .. }
+            | State::Closing(_)
+            | State::Halted(_) => self.other_closed(cx, conn, &closure),
+        }
+    }
+
+    /// What lies beside the current connection, or is closing, is gone; or nothing that is held.
+    #[cold]
+    fn other_closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: &Closure) {
+        let Some(endpoint) = self.endpoint_of(conn) else {
+            return cx.stats.stale();
+        };
+        let verdict = self.read(cx, endpoint, closure);
+        match &self.state {
             State::Up { rotation, .. } => {
                 let beside = rotation.successor().is_some();
                 if let (Verdict::RetryWithin { from, .. }, true) = (verdict, beside) {
@@ -789,6 +801,15 @@ impl Lifecycle {
             }
             State::Idle | State::Waiting(_) | State::Halted(_) => {}
         }
+    }
+
+    /// What a closure means, the wait that it asks for taken to heart.
+    #[inline]
+    fn read(&mut self, cx: &Context<'_>, endpoint: Endpoint, closure: &Closure) -> Verdict {
+        if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {
+            self.raise_floor(cx, endpoint, wait.nanos());
+        }
+        classify(cx.policy.rules.as_slice(), *closure)
     }
 
     fn closed_gracefully(&mut self, cx: &mut Context<'_>, closing: Closing) {
@@ -1150,7 +1171,7 @@ impl Lifecycle {
             Stage::Degraded => {
                 if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
                     self.degraded_spent = true;
-                    let settled = is_settled(current, cx, false);
+                    let settled = current.is_settled(cx.policy, cx.now, false);
                     self.cause = Some(Cause::Degraded);
                     let then = Then::Lose { settled, cause: Cause::Degraded };
                     return self.close(Why::Degraded, then);
@@ -1219,11 +1240,6 @@ fn connection(state: &mut State, conn: ConnId) -> Option<&mut Connection> {
         return Some(current);
     }
     rotation.successor_mut().filter(|successor| successor.id == conn)
-}
-
-fn is_settled(connection: &Connection, cx: &Context<'_>, peer_closed: bool) -> bool {
-    connection.is_ready()
-        && connection.proven_uptime(cx.policy, cx.now, peer_closed) >= cx.policy.settle_after
 }
 
 /// Whether a deadline of the connection is due, and what that means.

@@ -49,10 +49,11 @@ impl Jitter {
     /// 2019) without the rejection step, for draws must be countable: its bias is below
     /// `(to - from) / 2^64`.
     pub(crate) fn uniform(&mut self, from: u64, to: u64) -> u64 {
-        let bits = self.next();
-        let width = u128::from(to.saturating_sub(from)).saturating_add(1);
-        let offset = u128::from(bits).saturating_mul(width) >> 64;
-        from.saturating_add(offset as u64)
+        let bits = u128::from(self.next());
+        let span = u128::from(to.saturating_sub(from));
+        // bits · (span + 1), whose largest value is 2^128 - 2^64: nothing wraps, here and below.
+        let offset = bits.wrapping_mul(span).wrapping_add(bits) >> 64;
+        from.wrapping_add(offset as u64)
     }
 
     fn next(&mut self) -> u64 {

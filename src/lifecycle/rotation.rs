@@ -243,7 +243,7 @@ impl Lifecycle {
         let free_at = self.rotation_free_at(cx);
         let State::Up { current, rotation } = &mut self.state else { return };
         if cx.policy.rotate.is_none() {
-            let settled = super::is_settled(current, cx, false);
+            let settled = current.is_settled(cx.policy, cx.now, false);
             self.cause = Some(Cause::Moved);
             return self.close(Why::Moved, Then::Lose { settled, cause: Cause::Moved });
         }
@@ -330,7 +330,7 @@ impl Lifecycle {
         self.account(cx);
         let State::Up { current, .. } = &mut self.state else { return };
         let stage = current.stage;
-        if super::is_settled(current, cx, false) {
+        if current.is_settled(cx.policy, cx.now, false) {
             count(&mut cx.stats.settled);
             self.failures.forget();
             self.outage.spent = Nanos::ZERO;
