@@ -509,6 +509,7 @@ impl Lifecycle {
         cx.stats.unwanted();
         self.cause = None;
         self.sessions.forget();
+        self.credentials.give_up();
         self.drop_side(Why::Stop);
         match &mut self.state {
             State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
@@ -903,7 +904,7 @@ impl Lifecycle {
             if let Some(successor) = successor {
                 self.abort(successor.id, Why::Moved);
             }
-            return self.enter(State::Halted(halted));
+            return self.halt(halted);
         }
         if let Some(successor) = successor {
             return self.promote(successor);
@@ -1024,6 +1025,14 @@ impl Lifecycle {
         floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
+    /// Nothing is waited for any more, as after `Stop`: an answer that comes all the same is late
+    /// (P13).
+    #[cold]
+    fn halt(&mut self, halted: Halted) {
+        self.credentials.give_up();
+        self.enter(State::Halted(halted));
+    }
+
     #[inline]
     fn enter(&mut self, state: State) {
         self.state = state;
@@ -1128,7 +1137,7 @@ impl Lifecycle {
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &Context<'_>) {
         if self.is_outage_over(cx.policy) {
-            return self.enter(State::Halted(Halted::Exhausted));
+            return self.halt(Halted::Exhausted);
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };

@@ -78,7 +78,7 @@ impl Lifecycle {
                 if fatal {
                     self.learn(cx, &ended);
                     self.cause = Some(Cause::Credentials);
-                    return self.enter(State::Halted(Halted::Unauthorized));
+                    return self.halt(Halted::Unauthorized);
                 }
                 self.end(cx, ended);
             }

@@ -85,6 +85,12 @@ impl Credentials {
         }
     }
 
+    /// No answer is waited for: one that comes all the same is late.
+    pub(super) fn stop(&mut self) {
+        self.next_attempt();
+        self.pending = None;
+    }
+
     pub(super) const fn next_rotation(&mut self) {
         (self.asked_to_rotate, self.refreshed_to_rotate) = (false, false);
     }

@@ -165,7 +165,7 @@ impl Judge {
                 self.wish.afresh = false;
                 self.attempts.stop();
                 self.sessions.forget();
-                self.credentials.next_attempt();
+                self.credentials.stop();
             }
             Event::Pause => self.wish.paused = true,
             Event::NetworkDown => {

@@ -465,7 +465,7 @@ fn no_renewal_begins_while_paused_or_offline() {
 }
 
 #[test]
-fn a_stop_while_refreshing_ends_in_idle_and_its_answer_dials_nothing() {
+fn p13_a_stop_while_refreshing_ends_in_idle_and_its_answer_is_late() {
     let mut hand = Hand::started(policy(Refresh::EveryAttempt));
     let ticket = hand.asks();
     hand.tell(Event::Stop);
@@ -473,6 +473,7 @@ fn a_stop_while_refreshing_ends_in_idle_and_its_answer_dials_nothing() {
     hand.actions();
     hand.tell(fetched(ticket));
     assert_eq!(hand.actions(), []);
+    assert_eq!(hand.link.stats().stale_events, 1);
 }
 
 #[test]
