@@ -122,6 +122,9 @@ impl Net {
     /// Carries out what an action means for sockets and credentials; reports and the timer mean
     /// nothing to them.
     pub fn perform(&mut self, now: Instant, action: &Action) {
+        if !matches!(action, Action::Close { .. }) {
+            self.sessions.no_more_closes();
+        }
         match *action {
             Action::Open { conn, endpoint, session } => self.dial(now, conn, endpoint, session),
             Action::Close { conn, how, why } => self.close(now, conn, how, why),

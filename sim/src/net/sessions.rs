@@ -30,10 +30,13 @@ struct Memory {
     successor: Option<ConnId>,
     /// The sessions of these two, once they are ready and the peer keeps them.
     ready: BTreeMap<ConnId, Option<u64>>,
+    /// The current connection, ready as the driver heard; whether it was held any more, the next
+    /// drain tells.
+    heard: Option<ConnId>,
     /// The session that an `Open` to resume is about.
     session: Option<u64>,
-    /// A successor was lost, or took the place of a lost connection, and the driver was not told
-    /// whether it was one any more.
+    /// A connection was lost before that drain; or a successor was lost, or took the place of a lost
+    /// connection, and the driver was not told whether it was one any more.
     unsure: bool,
 }
 
@@ -82,6 +85,14 @@ impl Sessions {
         let memory = &mut self.memory;
         memory.ready.entry(conn).or_insert(session);
         if memory.current == Some(conn) {
+            memory.heard = Some(conn);
+        }
+    }
+
+    /// The driver is told something else than to close connections: that comes last.
+    pub(super) fn no_more_closes(&mut self) {
+        let memory = &mut self.memory;
+        if let Some(conn) = memory.heard.take() {
             memory.adopt(conn);
         }
     }
@@ -103,7 +114,9 @@ impl Sessions {
 
     /// The driver reported that `conn` is gone, or was told to drop it.
     pub(super) fn over(&mut self, conn: ConnId) {
-        self.memory.over(conn);
+        let memory = &mut self.memory;
+        memory.unsure |= memory.heard.take_if(|heard| *heard == conn).is_some();
+        memory.over(conn);
     }
 }
 
