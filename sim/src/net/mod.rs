@@ -98,6 +98,7 @@ enum Item {
     Token(Event),
     Opens(ConnId, Option<Closure>),
     Silence(ConnId),
+    GivenUp(ConnId),
     Fall(ConnId, Closure),
     Chatter(ConnId),
     LosesSession(ConnId),
@@ -323,7 +324,13 @@ impl Net {
             Item::LosesSession(conn) => self.loses_session(conn),
             Item::Silence(conn) => {
                 self.go_silent(conn);
+                self.push(now.saturating_add(KEEPALIVE), Item::GivenUp(conn));
                 None
+            }
+            Item::GivenUp(conn) => {
+                let socket = self.sockets.get_mut(&conn).filter(|it| !it.aborted)?;
+                socket.ended = true;
+                Some(Event::Closed { conn, closure: Closure::unknown().io(IoKind::Timeout) })
             }
             Item::Fall(conn, closure) => {
                 let arrives = self.arrives(conn);
@@ -468,6 +475,8 @@ impl Socket {
     }
 }
 
+/// The system gives up a half-open connection in the end (RFC 9293, 3.8.4), where no heartbeat did.
+const KEEPALIVE: Duration = Duration::from_secs(2 * 3600);
 const REFUSALS: &[Closure] = &[
     Closure::unknown().io(IoKind::Refused),
     Closure::unknown().io(IoKind::Dns),
