@@ -509,7 +509,6 @@ impl Lifecycle {
         cx.stats.unwanted();
         self.cause = None;
         self.sessions.forget();
-        self.credentials.give_up();
         self.drop_side(Why::Stop);
         match &mut self.state {
             State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
@@ -904,7 +903,7 @@ impl Lifecycle {
             if let Some(successor) = successor {
                 self.abort(successor.id, Why::Moved);
             }
-            return self.halt(halted);
+            return self.enter(State::Halted(halted));
         }
         if let Some(successor) = successor {
             return self.promote(successor);
@@ -1025,14 +1024,6 @@ impl Lifecycle {
         floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
-    /// Nothing is waited for any more, as after `Stop`: an answer that comes all the same is late
-    /// (P13).
-    #[cold]
-    fn halt(&mut self, halted: Halted) {
-        self.credentials.give_up();
-        self.enter(State::Halted(halted));
-    }
-
     #[inline]
     fn enter(&mut self, state: State) {
         self.state = state;
@@ -1137,7 +1128,7 @@ impl Lifecycle {
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &Context<'_>) {
         if self.is_outage_over(cx.policy) {
-            return self.halt(Halted::Exhausted);
+            return self.enter(State::Halted(Halted::Exhausted));
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };

@@ -35,7 +35,7 @@ impl Lifecycle {
     }
 
     pub(super) fn fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, lasts: Option<Millis>) {
-        if !self.credentials.answered(ticket) {
+        if !self.answered(cx, ticket) {
             return cx.stats.stale();
         }
         let run_out = lasts.map_or(Instant::MAX, |lasts| cx.now.after(lasts.nanos()));
@@ -53,11 +53,25 @@ impl Lifecycle {
     }
 
     pub(super) fn not_fetched(&mut self, cx: &mut Context<'_>, ticket: Ticket, fatal: bool) {
-        if self.credentials.answered(ticket) {
+        if self.answered(cx, ticket) {
             self.refresh_failed(cx, fatal);
         } else {
             cx.stats.stale();
         }
+    }
+
+    /// Whether the answer to `ticket` counts. Where nothing falls due for want of it, as after a stop
+    /// or once the connection that it was for is gone, it counts until its time is over (P13).
+    fn answered(&mut self, cx: &Context<'_>, ticket: Ticket) -> bool {
+        let falls_due = match &self.state {
+            State::Waiting(wait) => wait.turn == (Turn::Refreshing { asked: true }),
+            State::Up { .. } => true,
+            State::Idle | State::Closing(_) | State::Halted(_) => false,
+        };
+        if !falls_due && cx.now >= self.credentials.answer_by() {
+            self.credentials.give_up();
+        }
+        self.credentials.answered(ticket)
     }
 
     /// No credentials: an attempt that waited for them has failed, or is pointless (P13). On a ready
@@ -78,7 +92,7 @@ impl Lifecycle {
                 if fatal {
                     self.learn(cx, &ended);
                     self.cause = Some(Cause::Credentials);
-                    return self.halt(Halted::Unauthorized);
+                    return self.enter(State::Halted(Halted::Unauthorized));
                 }
                 self.end(cx, ended);
             }

@@ -71,9 +71,12 @@ impl Credentials {
         self.newest
     }
 
-    /// Whether the answer to `ticket` counts.
-    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
-        self.pending.is_some_and(|pending| pending.ticket == ticket)
+    /// Whether the answer to `ticket` counts at `now`. What nothing waits for must be in time.
+    pub(super) fn awaits(&self, terms: &Terms, now: Instant, ticket: Ticket) -> bool {
+        self.pending.is_some_and(|pending| {
+            let in_time = now < pending.asked_at.saturating_add(terms.refresh_within);
+            pending.ticket == ticket && (in_time || pending.purpose != Purpose::Nothing)
+        })
     }
 
     /// An attempt begins afresh: after a loss, after its own refresh failed, after `Start`.
@@ -83,12 +86,6 @@ impl Credentials {
         if let Some(pending) = &mut self.pending {
             pending.purpose = Purpose::Nothing;
         }
-    }
-
-    /// No answer is waited for: one that comes all the same is late.
-    pub(super) fn stop(&mut self) {
-        self.next_attempt();
-        self.pending = None;
     }
 
     pub(super) const fn next_rotation(&mut self) {

@@ -62,9 +62,6 @@ impl Judge {
         ensure(claims.rotations + claims.rotations_failed == 0, Promise::Rotation, || {
             format!("rotations count that the log does not show: {claims:?}")
         })?;
-        if halted.is_some() {
-            self.credentials.stop();
-        }
         self.check_halted(before, halted)?;
         self.check_said()
     }

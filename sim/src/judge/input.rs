@@ -120,7 +120,7 @@ impl Judge {
         if let Event::CredentialsReady { ticket, .. } | Event::CredentialsFailed { ticket, .. } =
             event
         {
-            return !self.credentials.awaits(*ticket);
+            return !self.credentials.awaits(&self.terms, self.now, *ticket);
         }
         conn_of(event).is_some_and(|conn| self.by_id(conn).is_none())
     }
@@ -165,7 +165,7 @@ impl Judge {
                 self.wish.afresh = false;
                 self.attempts.stop();
                 self.sessions.forget();
-                self.credentials.stop();
+                self.credentials.next_attempt();
             }
             Event::Pause => self.wish.paused = true,
             Event::NetworkDown => {

@@ -465,7 +465,7 @@ fn no_renewal_begins_while_paused_or_offline() {
 }
 
 #[test]
-fn p13_a_stop_while_refreshing_ends_in_idle_and_its_answer_is_late() {
+fn a_stop_while_refreshing_ends_in_idle_and_its_answer_dials_nothing() {
     let mut hand = Hand::started(policy(Refresh::EveryAttempt));
     let ticket = hand.asks();
     hand.tell(Event::Stop);
@@ -473,7 +473,22 @@ fn p13_a_stop_while_refreshing_ends_in_idle_and_its_answer_is_late() {
     hand.actions();
     hand.tell(fetched(ticket));
     assert_eq!(hand.actions(), []);
-    assert_eq!(hand.link.stats().stale_events, 1);
+}
+
+#[test]
+fn p13_an_answer_after_a_stop_counts_in_time_and_no_later() {
+    for (wait, asks_again) in [(secs(4), true), (secs(4) - NANO, false)] {
+        let mut hand = Hand::started(policy(Refresh::OnRejection).refresh_within(secs(4)));
+        hand.dials();
+        hand.closed(rejected());
+        let ticket = hand.asks();
+        hand.tell(Event::Stop);
+        hand.after(wait).tell(fetched(ticket));
+        assert_eq!(hand.link.stats().stale_events, u64::from(asks_again), "{wait:?}");
+        hand.actions();
+        hand.tell(Event::Start);
+        assert_eq!(hand.actions().iter().any(is_refresh), asks_again, "{wait:?}");
+    }
 }
 
 #[test]
