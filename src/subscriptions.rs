@@ -23,14 +23,15 @@
 //! turns the current connection's and a successor's (or, where a session keeps the subscriptions,
 //! nobody's), which their parity tells: so falling back is O(1), and so is taking over.
 
+mod answers;
 #[cfg(feature = "serde")]
 mod snapshot;
+mod waits;
 
 #[cfg(feature = "serde")]
 pub(crate) use snapshot::{Keys, Loader};
 
 use crate::action::Action;
-use crate::event::Refusal;
 use crate::id::{ConnId, Request, SubKey};
 use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
@@ -38,8 +39,8 @@ use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
     Asked, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue, wish,
 };
-use crate::stats::{Stats, count};
-use crate::time::{Instant, Nanos};
+use crate::stats::Stats;
+use crate::time::Instant;
 
 /// How many subscriptions of a link are in which state. See [`Link::counts`](crate::Link::counts).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -108,13 +109,6 @@ struct Voice {
     conn: ConnId,
     number: u64,
     pace: Bucket,
-}
-
-/// What an answer speaks for.
-struct Answered {
-    asked: Asked,
-    tries: u8,
-    marks: Marks,
 }
 
 /// What each call works on besides the subscriptions themselves.
@@ -424,211 +418,6 @@ impl Subscriptions {
     }
 }
 
-/// The server's answers, and their absence.
-impl Subscriptions {
-    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
-    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
-    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
-    /// the connection that is spoken on.
-    #[inline]
-    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
-        self.counts.pending > 1
-            && !self.is_rotating()
-            && self.was_handed_out(request.number)
-            && get(slots, request.key.0).is_some_and(|slot| {
-                slot.list == ListId::IN_FLIGHT
-                    && slot.asked == Asked::Subscribe
-                    && self.is_last_request(slot, request)
-                    && slot.is_wanted()
-                    && !slot.marks.has(Marks::RESYNC)
-                    && !is_given_up(slot, terms)
-            })
-    }
-
-    pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
-        if self.awaits(desk, conn, request) {
-            self.grant(desk.slots, &desk.policy.subscriptions, request.key);
-        }
-    }
-
-    /// The last request of this key was accepted.
-    #[inline]
-    pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
-        let Some(answered) = self.answered(slots, terms, key.0) else { return };
-        let known = match answered.asked {
-            Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
-            Asked::Subscribe => Known::Held,
-            Asked::Unsubscribe | Asked::Nothing => Known::Absent,
-        };
-        self.conclude(slots, terms, key.0, known);
-    }
-
-    pub(crate) fn refused(
-        &mut self,
-        desk: &mut Desk<'_>,
-        conn: ConnId,
-        request: Request,
-        refusal: Refusal,
-    ) {
-        if !self.awaits(desk, conn, request) {
-            return;
-        }
-        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
-        let Some(answered) = self.answered(desk.slots, terms, key) else { return };
-        // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
-        let speaks_for_wish =
-            answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
-        if let (true, Some(slot)) = (speaks_for_wish, get(desk.slots, key)) {
-            slot.known = Known::Absent;
-            match refusal {
-                Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
-                Refusal::Final => {
-                    slot.marks.set(Marks::REFUSED);
-                    more(&mut self.counts.refused);
-                }
-                Refusal::Retry(delay) => {
-                    slot.tries = answered.tries.saturating_add(1);
-                    let delay = delay.map(|delay| delay.nanos().min(desk.policy.server_delay_max));
-                    self.retry_later(desk, key, delay, true);
-                }
-            }
-        }
-        self.conclude(desk.slots, terms, key, Known::Absent);
-    }
-
-    /// Whether this answers the last request of its key on the present connection; counted as stale
-    /// if it does not (P6).
-    fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
-        let awaited = self.conn == Some(conn)
-            && get(desk.slots, request.key.0)
-                .is_some_and(|slot| self.is_last_request(slot, request));
-        if !awaited {
-            desk.stats.stale();
-        }
-        awaited
-    }
-
-    /// Whether the key's last request has this number, and no answer yet.
-    #[inline]
-    fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
-        // The low half decides: a key's older request would have to be 2^32 requests old.
-        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
-        last && slot.era == self.era
-    }
-
-    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
-    /// known.
-    #[inline]
-    fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
-        let slot = get(slots, key)?;
-        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
-        // What is unanswered is open.
-        less(self.count_of(is_given_up(slot, terms)));
-        self.unweigh_home(slot);
-        slot.asked = Asked::Nothing;
-        slot.tries = 0;
-        slot.marks.clear(Marks::OF_A_REQUEST);
-        if slot.list == ListId::IN_FLIGHT {
-            less(&mut self.counts.in_flight);
-            slot.list = ListId::NONE;
-            self.in_flight.remove(slots, key, queue);
-        } else {
-            self.take(slots, key);
-        }
-        Some(answered)
-    }
-
-    /// What is known decides what is said next.
-    #[inline]
-    fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
-        let Some(slot) = get(slots, key) else { return };
-        slot.known = known;
-        self.weigh_home(slot);
-        if to_say(slot) == Asked::Nothing {
-            return;
-        }
-        let given_up = is_given_up(slot, terms);
-        if slot.list == ListId::NONE {
-            self.queue_up(slots, key);
-        }
-        more(self.count_of(given_up));
-    }
-
-    /// Applies the deadlines that are due, and works out the next. Bounded by the window.
-    pub(crate) fn fire_due(&mut self, desk: &mut Desk<'_>) {
-        if self.conn.is_none() || desk.now < self.wake_at {
-            return;
-        }
-        let terms = &desk.policy.subscriptions;
-        while let Some(key) = self.overdue(desk.slots, terms, desk.now) {
-            self.time_out(desk, key);
-        }
-        self.schedule(desk.slots, terms, desk.now);
-    }
-
-    fn overdue(&self, slots: &mut [Slot], terms: &Terms, now: Instant) -> Option<u32> {
-        let slot = get(slots, self.in_flight.first)?;
-        (slot.at.after(terms.ack_within) <= now).then_some(self.in_flight.first)
-    }
-
-    /// No answer came in time: the peer may hold the key or not. The answer may still come.
-    fn time_out(&mut self, desk: &mut Desk<'_>, key: u32) {
-        let terms = &desk.policy.subscriptions;
-        count(&mut desk.stats.request_timeouts);
-        let Some(slot) = get(desk.slots, key) else { return };
-        self.unweigh(slot, terms);
-        less(&mut self.counts.in_flight);
-        slot.marks.clear(Marks::RESYNC);
-        let asked_for_wish = slot.is_wanted() == (slot.asked == Asked::Subscribe);
-        let tries = slot.tries;
-        self.forget_place(desk.slots, key);
-        if asked_for_wish {
-            if let Some(slot) = get(desk.slots, key) {
-                slot.tries = tries.saturating_add(1);
-            }
-            self.retry_later(desk, key, None, false);
-        } else {
-            self.queue_up(desk.slots, key);
-        }
-        self.weigh(desk.slots, key, terms);
-    }
-
-    /// Works out the next deadline. What is due already waits for the window or the pace, not for
-    /// time (P2).
-    fn schedule(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        let oldest = get(slots, self.in_flight.first);
-        let mut next = oldest.map_or(Instant::MAX, |slot| slot.at.after(terms.ack_within));
-        if let (Some(pace), true) = (terms.pace, self.may_speak(terms)) {
-            let release = self.pace.release(pace);
-            next = if release > now { next.min(release) } else { next };
-        }
-        self.ripe = false;
-        for list in &self.retries {
-            match get(slots, list.first) {
-                Some(slot) if slot.at > now => next = next.min(slot.at),
-                Some(_) => self.ripe = true,
-                None => {}
-            }
-        }
-        self.wake_at = next;
-    }
-
-    /// Puts a key into the retry list for its tries, or for the `delay` that the server named. What it
-    /// `asked` for holds over connections.
-    fn retry_later(&mut self, desk: &mut Desk<'_>, key: u32, delay: Option<Nanos>, asked: bool) {
-        let terms = &desk.policy.subscriptions;
-        let Some(slot) = get(desk.slots, key) else { return };
-        let delay = delay.unwrap_or(Nanos::ZERO);
-        let floor = if is_given_up(slot, terms) { terms.retry_longest } else { delay };
-        let tries = if delay == Nanos::ZERO { slot.tries } else { 1 };
-        let (step, wait) = step(terms, tries, floor);
-        slot.rounds = rounds(delay, wait);
-        slot.at = desk.now.after(wait);
-        self.wake_at = self.wake_at.min(slot.at);
-        self.push(desk.slots, key, ListId::retry(step, asked));
-    }
-}
-
 /// What is said, and when.
 impl Subscriptions {
     /// The replay's next request, if it is its turn and can be said as it stands: nothing in the
@@ -761,32 +550,6 @@ impl Subscriptions {
             Asked::Unsubscribe => Some(Action::Unsubscribe { conn, request }),
             Asked::Nothing => None,
         }
-    }
-
-    /// Moves the keys whose retry is due to the queues.
-    fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        for index in 0..RETRY_LISTS {
-            let list = ListId(index as u8);
-            while let Some(key) = self.first_due(slots, list, now) {
-                let Some(slot) = get(slots, key) else { break };
-                if slot.rounds > 0 {
-                    slot.rounds = slot.rounds.saturating_sub(1);
-                    slot.at = now.after(terms.retry_longest);
-                    self.take(slots, key);
-                    self.push(slots, key, list);
-                    continue;
-                }
-                self.take(slots, key);
-                self.renew(slots, key);
-                self.queue_up(slots, key);
-            }
-        }
-        self.schedule(slots, terms, now);
-    }
-
-    fn first_due(&self, slots: &mut [Slot], list: ListId, now: Instant) -> Option<u32> {
-        let first = self.retries.get(usize::from(list.0))?.first;
-        get(slots, first).filter(|slot| slot.at <= now).map(|_| first)
     }
 }
 
@@ -928,25 +691,4 @@ fn is_open(slot: &Slot) -> bool {
 
 fn is_given_up(slot: &Slot, terms: &Terms) -> bool {
     u32::from(slot.tries) >= terms.timeouts
-}
-
-/// The step of a key's ladder for its `tries`-th try in a row that waits at least `floor`, or the
-/// last one, and how long it takes.
-fn step(terms: &Terms, tries: u8, floor: Nanos) -> (u8, Nanos) {
-    let (mut step, mut wait) = (0_u8, terms.retry_shortest);
-    let last = RETRY_STEPS.saturating_sub(1);
-    while usize::from(step) < last
-        && wait < terms.retry_longest
-        && (step.saturating_add(1) < tries || wait < floor)
-    {
-        step = step.saturating_add(1);
-        wait = wait.saturating_add(wait).min(terms.retry_longest);
-    }
-    (step, wait)
-}
-
-/// How many further turns of `wait` it takes to reach `asked`.
-fn rounds(asked: Nanos, wait: Nanos) -> u16 {
-    let turns = asked.0.div_ceil(wait.0.max(1));
-    u16::try_from(turns.saturating_sub(1)).unwrap_or(u16::MAX)
 }

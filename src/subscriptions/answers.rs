@@ -1,0 +1,144 @@
+//! The server's answers.
+
+use super::{Desk, Subscriptions, is_given_up, less, more, to_say};
+use crate::event::Refusal;
+use crate::id::{ConnId, Request, SubKey};
+use crate::policy::Subscriptions as Terms;
+use crate::slot::{Asked, Known, ListId, Marks, Slot, get, queue};
+
+/// What an answer speaks for.
+struct Answered {
+    asked: Asked,
+    tries: u8,
+    marks: Marks,
+}
+
+impl Subscriptions {
+    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
+    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
+    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
+    /// the connection that is spoken on.
+    #[inline]
+    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
+        self.counts.pending > 1
+            && !self.is_rotating()
+            && self.was_handed_out(request.number)
+            && get(slots, request.key.0).is_some_and(|slot| {
+                slot.list == ListId::IN_FLIGHT
+                    && slot.asked == Asked::Subscribe
+                    && self.is_last_request(slot, request)
+                    && slot.is_wanted()
+                    && !slot.marks.has(Marks::RESYNC)
+                    && !is_given_up(slot, terms)
+            })
+    }
+
+    pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
+        if self.awaits(desk, conn, request) {
+            self.grant(desk.slots, &desk.policy.subscriptions, request.key);
+        }
+    }
+
+    /// The last request of this key was accepted.
+    #[inline]
+    pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
+        let Some(answered) = self.answered(slots, terms, key.0) else { return };
+        let known = match answered.asked {
+            Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
+            Asked::Subscribe => Known::Held,
+            Asked::Unsubscribe | Asked::Nothing => Known::Absent,
+        };
+        self.conclude(slots, terms, key.0, known);
+    }
+
+    pub(crate) fn refused(
+        &mut self,
+        desk: &mut Desk<'_>,
+        conn: ConnId,
+        request: Request,
+        refusal: Refusal,
+    ) {
+        if !self.awaits(desk, conn, request) {
+            return;
+        }
+        let (key, terms) = (request.key.0, &desk.policy.subscriptions);
+        let Some(answered) = self.answered(desk.slots, terms, key) else { return };
+        // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
+        let speaks_for_wish =
+            answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
+        if let (true, Some(slot)) = (speaks_for_wish, get(desk.slots, key)) {
+            slot.known = Known::Absent;
+            match refusal {
+                Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
+                Refusal::Final => {
+                    slot.marks.set(Marks::REFUSED);
+                    more(&mut self.counts.refused);
+                }
+                Refusal::Retry(delay) => {
+                    slot.tries = answered.tries.saturating_add(1);
+                    let delay = delay.map(|delay| delay.nanos().min(desk.policy.server_delay_max));
+                    self.retry_later(desk, key, delay, true);
+                }
+            }
+        }
+        self.conclude(desk.slots, terms, key, Known::Absent);
+    }
+
+    /// Whether this answers the last request of its key on the present connection; counted as stale
+    /// if it does not (P6).
+    fn awaits(&self, desk: &mut Desk<'_>, conn: ConnId, request: Request) -> bool {
+        let awaited = self.conn == Some(conn)
+            && get(desk.slots, request.key.0)
+                .is_some_and(|slot| self.is_last_request(slot, request));
+        if !awaited {
+            desk.stats.stale();
+        }
+        awaited
+    }
+
+    /// Whether the key's last request has this number, and no answer yet.
+    #[inline]
+    fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
+        // The low half decides: a key's older request would have to be 2^32 requests old.
+        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        last && slot.era == self.era
+    }
+
+    /// Takes an answer in: the key leaves its list and the counts, and is ready to be told what is
+    /// known.
+    #[inline]
+    fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
+        let slot = get(slots, key)?;
+        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
+        // What is unanswered is open.
+        less(self.count_of(is_given_up(slot, terms)));
+        self.unweigh_home(slot);
+        slot.asked = Asked::Nothing;
+        slot.tries = 0;
+        slot.marks.clear(Marks::OF_A_REQUEST);
+        if slot.list == ListId::IN_FLIGHT {
+            less(&mut self.counts.in_flight);
+            slot.list = ListId::NONE;
+            self.in_flight.remove(slots, key, queue);
+        } else {
+            self.take(slots, key);
+        }
+        Some(answered)
+    }
+
+    /// What is known decides what is said next.
+    #[inline]
+    fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
+        let Some(slot) = get(slots, key) else { return };
+        slot.known = known;
+        self.weigh_home(slot);
+        if to_say(slot) == Asked::Nothing {
+            return;
+        }
+        let given_up = is_given_up(slot, terms);
+        if slot.list == ListId::NONE {
+            self.queue_up(slots, key);
+        }
+        more(self.count_of(given_up));
+    }
+}
