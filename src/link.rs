@@ -120,14 +120,15 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     /// case. False for anything else, and nothing has changed.
     #[inline(never)]
     fn acked(&mut self, now: Instant, conn: ConnId, request: Request) -> bool {
-        let Self { policy, lifecycle, subscriptions, storage, .. } = self;
-        let (slots, terms) = (storage.as_mut(), &policy.subscriptions);
-        if !subscriptions.is_plain_ack(slots, terms, request) || !lifecycle.received(now, conn) {
+        let Self { lifecycle, subscriptions, storage, .. } = self;
+        let slots = storage.as_mut();
+        if !subscriptions.is_plain_ack(slots, request) || !lifecycle.received(now, conn) {
             return false;
         }
         debug_assert!(subscriptions.conn() == Some(conn), "what is ready is spoken on");
-        subscriptions.grant(slots, terms, request.key);
-        lifecycle.speech_may_follow(subscriptions.may_speak(terms));
+        subscriptions.grant_plain(slots, request.key);
+        // The answer has opened the window.
+        lifecycle.speech_may_follow(subscriptions.has_words());
         true
     }
 

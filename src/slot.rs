@@ -69,6 +69,12 @@ impl Marks {
         self.0 & mark.0 != 0
     }
 
+    /// Wanted and said, and nothing else.
+    #[inline]
+    pub(crate) const fn are_plain(self) -> bool {
+        self.0 == Self::WANTED.0 | Self::PASSED.0
+    }
+
     pub(crate) const fn set(&mut self, mark: Self) {
         self.0 |= mark.0;
     }
@@ -81,8 +87,8 @@ impl Marks {
 /// A key's ladder has at most eight doubling steps above its shortest delay.
 pub(crate) const RETRY_STEPS: usize = 9;
 
-/// The retry lists: one per step for what this connection's silence caused, and one per step for
-/// what the server asked for, which holds over connections.
+/// The retry lists: one per step for what the server asked for, which holds over connections, and
+/// one per step for what this connection's silence caused.
 pub(crate) const RETRY_LISTS: usize = 2 * RETRY_STEPS;
 
 /// Which list a slot's `queue` links belong to: a retry list by its index, or one of these.
@@ -97,13 +103,13 @@ impl ListId {
 
     /// The retry list for a step, by whether the server asked for the wait.
     pub(crate) const fn retry(step: u8, asked: bool) -> Self {
-        Self(if asked { step.saturating_add(RETRY_STEPS as u8) } else { step })
+        Self(if asked { step } else { step.saturating_add(RETRY_STEPS as u8) })
     }
 
     /// Whether its entries outlive the connection: the server asked for their wait.
     #[inline]
     pub(crate) const fn outlives(self) -> bool {
-        RETRY_STEPS as u8 <= self.0 && self.0 < Self::IN_FLIGHT.0
+        self.0 < RETRY_STEPS as u8
     }
 }
 

@@ -244,7 +244,7 @@ impl Subscriptions {
     /// Begins another era: lists and counts of the one before are void.
     fn advance(&mut self, slots: &mut [Slot]) {
         (self.in_flight, self.parting, self.again) = (List::EMPTY, List::EMPTY, List::EMPTY);
-        self.retries.iter_mut().take(RETRY_STEPS).for_each(|list| *list = List::EMPTY);
+        self.retries.iter_mut().skip(RETRY_STEPS).for_each(|list| *list = List::EMPTY);
         self.counts = Counts { pending: 0, in_flight: 0, given_up: 0, ..self.counts };
         (self.cursor, self.search) = (NOWHERE, NOWHERE);
         self.ripe = false;
@@ -294,13 +294,19 @@ impl Subscriptions {
         self.counts.pending == 0 && self.counts.given_up == 0 && self.counts.in_flight == 0
     }
 
-    /// Whether the window admits a request (P5) and there may be one. O(1): what is left of the
-    /// replay may turn out to need no word.
+    /// Whether the window admits a request (P5) and there may be one.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
         let window_open = self.counts.in_flight < u32::from(terms.window);
+        window_open && self.next.is_none() && self.has_words()
+    }
+
+    /// Whether there may be something to say. O(1): what is left of the replay may turn out to need
+    /// no word.
+    #[inline]
+    pub(crate) fn has_words(&self) -> bool {
         let replays = self.cursor != NOWHERE || self.search != NOWHERE;
-        window_open && self.next.is_none() && (replays || self.queued() != NOWHERE || self.ripe)
+        replays || self.queued() != NOWHERE || self.ripe
     }
 
     pub(crate) const fn conn(&self) -> Option<ConnId> {
@@ -317,12 +323,6 @@ impl Subscriptions {
             return Some(self.number);
         }
         self.parked.filter(|parked| parked.conn == conn).map(|parked| parked.number)
-    }
-
-    /// Whether a request on the present connection had this number.
-    #[inline]
-    pub(crate) const fn was_handed_out(&self, number: u64) -> bool {
-        0 < number && number <= self.number
     }
 
     pub(crate) const fn wake_at(&self) -> Instant {

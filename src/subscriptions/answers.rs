@@ -14,23 +14,34 @@ struct Answered {
 }
 
 impl Subscriptions {
-    /// Whether this is the expected ack of a key that is wanted, while others are pending: the key
-    /// will be held, nothing is left to say about it, and the connection is as far as before. Of
-    /// [`Self::grant`] the compiler then keeps a dozen instructions. The answer must have come on
-    /// the connection that is spoken on.
+    /// Whether this is the expected ack of a key that is wanted, while others are pending: the first
+    /// try was heard, nothing is left to say about the key, and the connection is as far as before.
+    /// The answer must have come on the connection that is spoken on.
     #[inline]
-    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], terms: &Terms, request: Request) -> bool {
+    pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], request: Request) -> bool {
         self.counts.pending > 1
             && !self.is_rotating()
-            && self.was_handed_out(request.number)
+            && request.number <= self.number
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
                     && slot.asked == Asked::Subscribe
+                    && slot.tries == 0
+                    && slot.marks.are_plain()
                     && self.is_last_request(slot, request)
-                    && slot.is_wanted()
-                    && !slot.marks.has(Marks::RESYNC)
-                    && !is_given_up(slot, terms)
             })
+    }
+
+    /// Takes a plain ack in. What [`Self::grant`] does with it, less what is known to be so already.
+    #[inline]
+    pub(crate) fn grant_plain(&mut self, slots: &mut [Slot], key: SubKey) {
+        debug_assert!(self.is_home(self.era), "nothing else is spoken on outside a rotation");
+        let Some(slot) = get(slots, key.0) else { return };
+        slot.asked = Asked::Nothing;
+        slot.known = Known::Held;
+        slot.list = ListId::NONE;
+        self.in_flight.remove(slots, key.0, queue);
+        less(&mut self.counts.in_flight);
+        less(&mut self.counts.pending);
     }
 
     pub(crate) fn acked(&mut self, desk: &mut Desk<'_>, conn: ConnId, request: Request) {
@@ -40,8 +51,7 @@ impl Subscriptions {
     }
 
     /// The last request of this key was accepted.
-    #[inline]
-    pub(crate) fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
+    fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
             Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,

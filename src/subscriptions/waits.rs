@@ -89,7 +89,8 @@ impl Subscriptions {
 
     /// Moves the keys whose retry is due to the queues.
     pub(super) fn release_retries(&mut self, slots: &mut [Slot], terms: &Terms, now: Instant) {
-        for index in 0..RETRY_LISTS {
+        // What nobody answered comes before what the server put off.
+        for index in (RETRY_STEPS..RETRY_LISTS).chain(0..RETRY_STEPS) {
             let list = ListId(index as u8);
             while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
