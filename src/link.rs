@@ -243,8 +243,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     #[inline]
     fn spoken(&mut self) {
         count(&mut self.stats.requests);
-        let may_speak = self.subscriptions.may_speak(&self.policy.subscriptions);
-        self.lifecycle.speech_may_follow(may_speak);
+        let may_go_on = self.subscriptions.may_go_on(&self.policy.subscriptions);
+        self.lifecycle.speech_may_follow(may_go_on);
     }
 
     /// When [`Event::TimerFired`] is due at the latest; `None` while nothing but an event can change

@@ -297,8 +297,13 @@ impl Subscriptions {
     /// Whether the window admits a request (P5) and there may be one.
     #[inline]
     pub(crate) fn may_speak(&self, terms: &Terms) -> bool {
-        let window_open = self.counts.in_flight < u32::from(terms.window);
-        window_open && self.next.is_none() && self.has_words()
+        self.next.is_none() && self.may_go_on(terms)
+    }
+
+    /// The same, where something has just been said.
+    #[inline]
+    pub(crate) fn may_go_on(&self, terms: &Terms) -> bool {
+        self.counts.in_flight < u32::from(terms.window) && self.has_words()
     }
 
     /// Whether there may be something to say. O(1): what is left of the replay may turn out to need
@@ -442,6 +447,9 @@ impl Subscriptions {
             return None;
         }
         slot.renew(self.era);
+        debug_assert!(slot.marks == Marks::WANTED, "the replay is of wanted keys");
+        // So that the compiler need not look.
+        slot.marks = Marks::WANTED;
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 

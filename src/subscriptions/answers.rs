@@ -21,6 +21,7 @@ impl Subscriptions {
     pub(crate) fn is_plain_ack(&self, slots: &mut [Slot], request: Request) -> bool {
         self.counts.pending > 1
             && !self.is_rotating()
+            // Misuse is not plain: the slot tells the low half of the number only.
             && request.number <= self.number
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
