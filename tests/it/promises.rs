@@ -255,6 +255,19 @@ fn p5_a_cut_in_the_middle_of_the_replay_leaves_no_key_out() -> Outcome {
 }
 
 #[test]
+fn p5_a_gap_found_while_a_key_is_in_flight_is_asked_for_after_its_ack() {
+    let mut hand = Hand::new(Policy::new());
+    for key in [0, 1, 2].map(SubKey::new) {
+        hand.tell(Event::Subscribe { key });
+    }
+    let conn = hand.dialled(1);
+    let requests = subscribes(&hand.tell(Event::Opened { conn }));
+    assert_eq!(hand.tell(Event::Resync { key: requests[0].key }), []);
+    let again = subscribes(&hand.tell(Event::Acked { conn, request: requests[0] }));
+    assert_eq!(again.iter().map(|request| request.key).collect::<Vec<_>>(), [requests[0].key]);
+}
+
+#[test]
 fn p5_a_replay_is_answered_in_any_order_and_waited_for_in_its_own() {
     let mut hand = Hand::new(Policy::builder().ack_within(secs(3)).build().unwrap());
     for key in [2, 0, 3, 1].map(SubKey::new) {
