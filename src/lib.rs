@@ -20,7 +20,7 @@
 //! - `serde`: a [`Policy`] from a file, and back; events and actions in the form of a trace.
 //! - `trace`: recording a link and replaying what was recorded. Includes `serde`.
 //! - `defmt`: `defmt::Format` for the public types.
-//! - `arbitrary`: `Arbitrary` for events. It needs `std`.
+//! - `arbitrary`: `Arbitrary` for events, and for valid policies. It needs `std`.
 
 #![no_std]
 

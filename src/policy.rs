@@ -1,5 +1,7 @@
 //! What was agreed: validated, immutable.
 
+#[cfg(feature = "arbitrary")]
+mod any;
 mod builder;
 mod error;
 #[cfg(feature = "serde")]

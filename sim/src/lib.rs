@@ -9,6 +9,8 @@ mod driver;
 mod faults;
 mod judge;
 mod net;
+#[cfg(feature = "arbitrary")]
+mod plan;
 mod shrink;
 mod summary;
 mod terms;
@@ -21,6 +23,8 @@ pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
 pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
 pub use net::{Dial, Net, Refreshed};
+#[cfg(feature = "arbitrary")]
+pub use plan::{Plan, Span, Step};
 pub use summary::Summary;
 pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
 pub use watched::Watched;

@@ -338,7 +338,7 @@ impl Judge {
         let Some((beat, _)) = it.beat.zip(it.ping_at) else { return false };
         let alarm = it.alarm(beat);
         let late = self.now > alarm.saturating_add(self.terms.late_by);
-        self.now >= alarm && !(late && !it.probed)
+        self.now >= alarm && (it.probed || !late)
     }
 
     /// The one that a rotation moved away from is aborted when its time is over.
