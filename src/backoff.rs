@@ -3,7 +3,7 @@
 #[cfg(feature = "serde")]
 pub(crate) mod snapshot;
 
-use crate::policy::{Policy, Retry};
+use crate::policy::{Jitter as Drawing, JitterKind, Policy, Retry};
 use crate::seed::Jitter;
 use crate::time::{MaybeMillis, Millis, Nanos};
 use crate::verdict::Verdict;
@@ -200,7 +200,11 @@ pub(crate) fn side_draw(retry: &Retry, failures: u8, jitter: &mut Jitter) -> Nan
     for level in 1..=u32::from(failures) {
         bound = retry.growth.next(bound, level, retry);
     }
-    let (from, to) = retry.interval(bound, retry.shortest, false);
+    // Decorrelated jitter grows with the previous delay, which only the ladder itself remembers.
+    let (from, to) = match retry.jitter {
+        Drawing::Kind(JitterKind::Decorrelated) => (retry.shortest, bound),
+        Drawing::Kind(_) | Drawing::DangerouslyNone => retry.interval(bound, retry.shortest, false),
+    };
     draw(jitter, from, to)
 }
 

@@ -468,13 +468,18 @@ impl Retry {
             Jitter::Kind(JitterKind::Phase) if capped => (v.saturating_sub(v / 5), v),
             Jitter::Kind(JitterKind::Phase) => (self.shortest.0, v),
             Jitter::Kind(JitterKind::Proportional { percent }) => {
-                let percent = u64::from(percent);
-                let (less, more) = (100_u64.saturating_sub(percent), percent.saturating_add(100));
-                (v.saturating_mul(less).checked_div(more).unwrap_or(v), v)
+                (share(v, 100_u64.saturating_sub(percent.into()), 100 + u64::from(percent)), v)
             }
         };
         (Nanos(from).max(self.shortest).min(Nanos(to)), Nanos(to))
     }
+}
+
+/// ⌊v · part / whole⌋, for small numbers of parts: v · part would not fit where v is years.
+const fn share(v: u64, part: u64, whole: u64) -> u64 {
+    let (Some(times), Some(rest)) = (v.checked_div(whole), v.checked_rem(whole)) else { return v };
+    let rest = rest.saturating_mul(part).saturating_div(whole);
+    times.saturating_mul(part).saturating_add(rest)
 }
 
 /// Beyond this level a table only repeats its last step.

@@ -81,6 +81,9 @@ impl Plan {
     pub fn run(&self) -> core::result::Result<Summary, Broken> {
         let mut run = Run::new(self);
         for step in &self.steps {
+            if run.now > END {
+                break;
+            }
             run.take(*step);
             if let Some(broken) = run.link.broken() {
                 return Err(broken.clone());
@@ -94,10 +97,14 @@ impl Plan {
     }
 }
 
+/// The clock ends at 584 years, and what waits then waits for good: a plan ends well before.
+const END: Instant = Instant::from_nanos(u64::MAX / 2);
+
 struct Run {
     link: Watched,
     keys: u32,
     now: Instant,
+    polled_at: Instant,
     conn: u64,
     ticket: u64,
     request: Option<Request>,
@@ -112,6 +119,7 @@ impl Run {
             link: Watched::new(plan.policy, terms, seed, plan.keys),
             keys: plan.keys,
             now: Instant::from_nanos(1_000_000_000),
+            polled_at: Instant::ZERO,
             conn: 0,
             ticket: 0,
             request: None,
@@ -156,12 +164,14 @@ impl Run {
         };
     }
 
-    /// A wrong number is misuse, which must change nothing; the judge looks at that, too.
+    /// A wrong number is misuse, which must change nothing; the judge looks at that, too. Whether a
+    /// link saw the instant of a poll is its own business: no event comes before it.
     fn tell(&mut self, event: Event) {
-        let _misuse = self.link.handle(self.now, event);
+        let _misuse = self.link.handle(self.now.max(self.polled_at), event);
     }
 
     fn poll(&mut self) -> bool {
+        self.polled_at = self.polled_at.max(self.now);
         let Some(action) = self.link.poll_action(self.now) else { return false };
         match action {
             Action::Open { conn, .. } => self.conn = conn.get(),

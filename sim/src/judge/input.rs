@@ -102,7 +102,8 @@ impl Judge {
             Event::Acked { conn, request } | Event::Refused { conn, request, .. } => {
                 let known = request.key.get() < self.capacity;
                 if self.spoken_on() == Some(conn) {
-                    let unknown = request.number > self.keys.newest_request(conn);
+                    let newest = self.keys.newest_request(conn);
+                    let unknown = !(1..=newest).contains(&request.number);
                     (unknown || known).then_some(unknown)
                 } else {
                     (known && request.number > 0 && self.by_id(conn).is_none()).then_some(false)
