@@ -207,6 +207,8 @@ impl Unsettled {
     const MOVED: u8 = 1;
     /// The earliest deadline may be another one.
     const DEADLINE: u8 = 2;
+    /// A connection with a fresh session became the current one, and may be gone again.
+    const BEGUN: u8 = 4;
 }
 
 /// How a connection or an attempt ended.
@@ -252,6 +254,8 @@ pub(crate) struct Speakers {
     pub(crate) successor: Option<ConnId>,
     /// The current connection holds what the one before held, or the next one will.
     pub(crate) keeps: bool,
+    /// The session is another one than when this was told last.
+    pub(crate) begun: bool,
 }
 
 /// Inputs.
@@ -444,7 +448,7 @@ impl Lifecycle {
     /// Who may be spoken to is known to the subscriptions.
     #[inline]
     pub(crate) fn steered(&mut self) {
-        self.unsettled.0 &= !Unsettled::MOVED;
+        self.unsettled.0 &= !(Unsettled::MOVED | Unsettled::BEGUN);
     }
 
     /// Works out the earliest deadline, if it may be another one.
@@ -685,6 +689,9 @@ impl Lifecycle {
         self.cause = None;
         self.failures.negotiated(spread);
         self.sessions.established(resumable, session);
+        if session == Session::Fresh {
+            self.unsettled.0 |= Unsettled::BEGUN;
+        }
         self.continuity = match session {
             Session::Resume if self.ready_since_start => Continuity::Resumed,
             Session::Fresh if self.ready_since_start => {

@@ -367,8 +367,8 @@ fn settle(
     // Serving may close a degraded connection or let a move begin, a successor may take over.
     loop {
         lifecycle.fire_due(cx);
-        lifecycle.steered();
         subscriptions.steer(slots, lifecycle.speakers(cx.policy));
+        lifecycle.steered();
         subscriptions.fire_due(&mut desk(slots, cx));
         if !subscriptions.is_on_successor() {
             lifecycle.serve(cx, subscriptions.counts());

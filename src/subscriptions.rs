@@ -147,6 +147,9 @@ impl Subscriptions {
 
     /// Speaks on these connections from now on. O(1).
     pub(crate) fn steer(&mut self, slots: &mut [Slot], to: Speakers) {
+        if to.begun && to.current.is_none() {
+            self.begin_unheard(slots);
+        }
         if let Some(parked) = self.parked {
             if to.current == self.conn {
                 return self.take_over();
@@ -213,6 +216,14 @@ impl Subscriptions {
         self.counts.pending = self.counts.wanted.saturating_sub(self.counts.refused);
         self.cursor = self.wanted.first;
         self.wake_at = Instant::ZERO;
+    }
+
+    /// A session began on a connection that is gone already: it is what a resume will be about (P5).
+    fn begin_unheard(&mut self, slots: &mut [Slot]) {
+        if self.parked.is_none() {
+            self.lose(slots);
+        }
+        self.take_over();
     }
 
     /// The successor is the current connection now.

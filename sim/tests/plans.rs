@@ -5,7 +5,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use redial::Policy;
 use redial_sim::{Plan, Step};
 
@@ -33,15 +33,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn plans() -> impl Strategy<Value = Plan> {
     let policies = prop_oneof![1 => Just(Policy::new()), 3 => policies()];
-    (policies, any::<u64>(), 0..12_u32, steps())
-        .prop_map(|(policy, seed, keys, steps)| Plan { policy, seed, keys, steps })
+    (policies, any::<u64>(), 0..12_u32, steps()).prop_map(|(policy, seed, keys, steps)| Plan {
+        policy,
+        seed,
+        keys,
+        steps,
+    })
+}
+
+/// The same cases each time, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES` asks for others.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        RngSeed::Fixed(seed) => RngSeed::Fixed(seed),
+    };
+    let failures = FileFailurePersistence::SourceParallel("regressions");
+    ProptestConfig { rng_seed, failure_persistence: Some(Box::new(failures)), ..config }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("regressions"))),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn every_promise_holds_whatever_is_agreed_and_happens(plan in plans()) {

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use super::{Lifecycle, Speakers, State};
+use super::{Lifecycle, Speakers, State, Unsettled};
 use crate::action::Session;
 use crate::connection::Connection;
 use crate::id::{ConnId, Endpoint};
@@ -148,15 +148,16 @@ impl Lifecycle {
     /// The connections on which subscriptions may be spoken.
     pub(crate) fn speakers(&self, policy: &Policy) -> Speakers {
         let kept = policy.sessions.subscriptions == OnResume::Kept;
+        let begun = self.unsettled.0 & Unsettled::BEGUN != 0;
         let State::Up { current, rotation } = &self.state else {
             let keeps = kept && self.sessions.next() == Session::Resume;
-            return Speakers { keeps, ..Speakers::default() };
+            return Speakers { keeps, begun, ..Speakers::default() };
         };
         let speaks = |it: &Connection| it.is_ready().then_some(it.id);
         // Until it is ready, a fresh attempt that took the place of a lost connection does not end
         // that one's session.
         let resumes = if current.is_ready() { current.session } else { self.sessions.next() };
         let (current, successor) = (speaks(current), rotation.successor().and_then(speaks));
-        Speakers { current, successor, keeps: kept && resumes == Session::Resume }
+        Speakers { current, successor, keeps: kept && resumes == Session::Resume, begun }
     }
 }

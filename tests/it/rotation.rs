@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, ConnId, Continuity, Event, How, Instant, Limit, Link, Millis, Phase, Policy,
-    Request, Rotation, Seed, Session, Slot, SubKey, Verdict, Why,
+    Action, Closure, ConnId, Continuity, Established, Event, Heartbeat, How, Instant, Limit, Link,
+    Millis, OnResume, Phase, Policy, Request, Rotation, Seed, Session, Slot, SubKey, Verdict, Why,
 };
 use redial_sim::Dice;
 
@@ -489,6 +489,50 @@ fn calm(hand: &mut Hand, peers: &mut [(ConnId, Peer)]) -> Vec<Action> {
         actions.extend(hand.wait());
     }
     actions
+}
+
+/// A link whose sessions are kept, live on connection 1, whose successor 2 has just become ready and
+/// was asked for the one key.
+fn speaking_to_a_successor() -> (Hand, Vec<Action>) {
+    let heartbeat = Heartbeat::new(secs(20), secs(10));
+    let policy = policy().to_builder().ready_within(Some(secs(5))).on_resume(OnResume::Kept);
+    let mut hand = Hand::new(policy.heartbeat(Some(heartbeat)).build().expect("a right policy"));
+    hand.tell(Event::Subscribe { key: SubKey::new(0) });
+    hand.tell(Event::Start);
+    let spoken = hand.tell(ready(conn(1), Established::Fresh));
+    hand.ack_all(conn(1), &spoken);
+    assert_eq!(opened(&hand.tell(Event::Rotate)), Some(conn(2)));
+    let spoken = hand.tell(ready(conn(2), Established::Fresh));
+    assert_eq!(requests(conn(2), &spoken).len(), 1);
+    (hand, spoken)
+}
+
+const fn ready(conn: ConnId, session: Established) -> Event {
+    Event::Ready { conn, session, resumable: true }
+}
+
+#[test]
+fn p5_what_a_lost_successor_was_asked_for_is_said_again_where_its_session_goes_on() {
+    for acked in [false, true] {
+        let (mut hand, spoken) = speaking_to_a_successor();
+        if acked {
+            hand.tell(Event::Subscribe { key: SubKey::new(1) });
+            hand.ack_all(conn(2), &spoken);
+        }
+        // Both connections are found dead at once, and the successor was the current one in between.
+        hand.wait();
+        hand.now = hand.now.saturating_add(secs(10));
+        let mut actions = hand.tell(Event::TimerFired);
+        let next = loop {
+            if let Some(next) = opened(&actions) {
+                break next;
+            }
+            actions = hand.wait();
+        };
+        let spoken = hand.tell(ready(next, Established::Resumed));
+        let keys: Vec<_> = requests(next, &spoken).iter().map(|it| it.key.get()).collect();
+        assert_eq!(keys, if acked { [1] } else { [0] });
+    }
 }
 
 #[test]
