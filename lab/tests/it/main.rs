@@ -1,5 +1,6 @@
 //! The command line as a user meets it.
 
+mod corpus;
 mod demo;
 mod drive;
 mod explain;

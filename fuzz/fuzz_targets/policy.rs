@@ -1,0 +1,8 @@
+//! See `checks::policy`.
+#![no_main]
+#![allow(dead_code, reason = "each target has a check of its own")]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::policy(bytes));
