@@ -17,6 +17,7 @@ mod policy;
 mod promises;
 mod rotation;
 mod sizes;
+mod statistics;
 #[cfg(feature = "trace")]
 mod traces;
 mod world;
