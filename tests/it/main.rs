@@ -12,6 +12,7 @@
 
 mod contract;
 mod cursor;
+mod examples;
 mod outbox;
 mod policy;
 mod promises;

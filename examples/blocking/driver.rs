@@ -1,0 +1,137 @@
+//! A driver of one link over TCP: `std`, one thread, no runtime. It sleeps in `read`, or where it has
+//! no socket in `sleep`, until the link's deadline, and so it needs no timer.
+
+use std::io::{Error, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+use std::{thread, time};
+
+use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Link, Misuse, Slot};
+
+use super::protocol;
+
+pub(crate) struct Driver {
+    pub(crate) link: Link<Vec<Slot>>,
+    pub(crate) server: SocketAddr,
+    /// Where the link's clock begins.
+    pub(crate) origin: time::Instant,
+    /// One at a time: the policy has no rotation.
+    pub(crate) socket: Option<(ConnId, TcpStream)>,
+    /// What has arrived of a line.
+    pub(crate) partial: Vec<u8>,
+}
+
+impl Driver {
+    /// Carries out what there is to do, then waits for the socket or the deadline, once.
+    pub(crate) fn turn(&mut self) -> Result<(), Misuse> {
+        while let Some(action) = self.link.poll_action(self.now()) {
+            self.perform(action)?;
+        }
+        let now = self.now();
+        // To a socket, a timeout of zero is an error, and none waits for ever.
+        let wait = |at: Instant| at.saturating_since(now).max(Duration::from_millis(1));
+        let wait = self.link.deadline().map(wait);
+        let Some((conn, socket)) = &mut self.socket else {
+            thread::sleep(wait.unwrap_or_default());
+            return self.tell(Event::TimerFired);
+        };
+        let (conn, mut buffer) = (*conn, [0; 4096]);
+        match socket.set_read_timeout(wait).and_then(|()| socket.read(&mut buffer)) {
+            Ok(0) => self.gone(conn, Closure::peer()),
+            Ok(length) => self.arrived(conn, buffer.get(..length).unwrap_or_default()),
+            Err(error) if kind(&error) == IoKind::Timeout => self.tell(Event::TimerFired),
+            Err(error) => self.gone(conn, Closure::unknown().io(kind(&error))),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) -> Result<(), Misuse> {
+        self.link.handle(self.now(), event)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_duration(self.origin.elapsed())
+    }
+
+    fn perform(&mut self, action: Action) -> Result<(), Misuse> {
+        match action {
+            Action::Open { conn, .. } => self.open(conn),
+            // Of either, the next read tells: with `Graceful` once the peer has closed, too.
+            Action::Close { conn, how, .. } => self.on_socket(conn, |socket| {
+                socket.shutdown(if how == How::Abort { Shutdown::Both } else { Shutdown::Write })
+            }),
+            Action::Ping { conn } => self.send(conn, "ping\n"),
+            Action::Subscribe { conn, request } => self.send(conn, &protocol::subscribe(request)),
+            Action::Unsubscribe { conn, request } => {
+                self.send(conn, &protocol::unsubscribe(request))
+            }
+            // This server wants no credentials.
+            Action::RefreshCredentials { ticket } => {
+                self.tell(Event::CredentialsReady { ticket, lasts: None })
+            }
+            Action::Report(status) => {
+                println!("{:8.3?}  {:?}", self.origin.elapsed(), status.phase);
+                Ok(())
+            }
+            Action::ArmTimer { .. } | Action::DisarmTimer => Ok(()),
+        }
+    }
+
+    fn open(&mut self, conn: ConnId) -> Result<(), Misuse> {
+        let within = self.link.policy().open_within();
+        let opened = TcpStream::connect_timeout(&self.server, within).and_then(|socket| {
+            // What is sent is short: what does not go out soon never will.
+            socket.set_write_timeout(Some(within)).map(|()| socket)
+        });
+        match opened {
+            Ok(socket) => self.socket = Some((conn, socket)),
+            Err(error) => return self.gone(conn, Closure::unknown().io(kind(&error))),
+        }
+        self.tell(Event::Opened { conn })
+    }
+
+    fn send(&mut self, conn: ConnId, line: &str) -> Result<(), Misuse> {
+        self.on_socket(conn, |socket| socket.write_all(line.as_bytes()))
+    }
+
+    fn on_socket(
+        &mut self,
+        conn: ConnId,
+        work: impl FnOnce(&mut TcpStream) -> Result<(), Error>,
+    ) -> Result<(), Misuse> {
+        match self.socket.as_mut().filter(|(held, _)| *held == conn).map(|(_, socket)| work(socket))
+        {
+            Some(Err(error)) => self.gone(conn, Closure::unknown().io(kind(&error))),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    fn arrived(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Misuse> {
+        self.partial.extend_from_slice(bytes);
+        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            // What the server says of requests that were never made is the server's fault.
+            match protocol::read(conn, &line).map(|event| self.tell(event)) {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => {
+                    return self.gone(conn, Closure::local().io(IoKind::Protocol));
+                }
+            }
+        }
+        self.tell(Event::Received { conn })
+    }
+
+    fn gone(&mut self, conn: ConnId, closure: Closure) -> Result<(), Misuse> {
+        self.socket = None;
+        self.partial.clear();
+        self.tell(Event::Closed { conn, closure })
+    }
+}
+
+fn kind(error: &Error) -> IoKind {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => IoKind::Timeout,
+        ErrorKind::ConnectionRefused => IoKind::Refused,
+        ErrorKind::ConnectionReset => IoKind::Reset,
+        _ => IoKind::Other,
+    }
+}
