@@ -1,14 +1,16 @@
 //! A driver of one link over TCP: `std`, one thread, no runtime. It sleeps in `read`, or where it has
 //! no socket in `sleep`, until the link's deadline, and so it needs no timer.
 
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 use std::{thread, time};
 
 use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Link, Misuse, Slot};
 
-use super::protocol;
+use super::protocol::{read, subscribe, unsubscribe};
+
+type Told = Result<(), Misuse>;
 
 pub(crate) struct Driver {
     pub(crate) link: Link<Vec<Slot>>,
@@ -23,14 +25,13 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Carries out what there is to do, then waits for the socket or the deadline, once.
-    pub(crate) fn turn(&mut self) -> Result<(), Misuse> {
+    pub(crate) fn turn(&mut self) -> Told {
         while let Some(action) = self.link.poll_action(self.now()) {
             self.perform(action)?;
         }
-        let now = self.now();
+        let deadline = self.link.deadline();
         // To a socket, a timeout of zero is an error, and none waits for ever.
-        let wait = |at: Instant| at.saturating_since(now).max(Duration::from_millis(1));
-        let wait = self.link.deadline().map(wait);
+        let wait = deadline.map(|at| at.saturating_since(self.now()).max(Duration::from_millis(1)));
         let Some((conn, socket)) = &mut self.socket else {
             thread::sleep(wait.unwrap_or_default());
             return self.tell(Event::TimerFired);
@@ -44,7 +45,7 @@ impl Driver {
         }
     }
 
-    pub(crate) fn tell(&mut self, event: Event) -> Result<(), Misuse> {
+    pub(crate) fn tell(&mut self, event: Event) -> Told {
         self.link.handle(self.now(), event)
     }
 
@@ -52,18 +53,16 @@ impl Driver {
         Instant::from_duration(self.origin.elapsed())
     }
 
-    fn perform(&mut self, action: Action) -> Result<(), Misuse> {
+    fn perform(&mut self, action: Action) -> Told {
         match action {
             Action::Open { conn, .. } => self.open(conn),
             // Of either, the next read tells: with `Graceful` once the peer has closed, too.
-            Action::Close { conn, how, .. } => self.on_socket(conn, |socket| {
+            Action::Close { conn, how, .. } => self.on(conn, |socket| {
                 socket.shutdown(if how == How::Abort { Shutdown::Both } else { Shutdown::Write })
             }),
             Action::Ping { conn } => self.send(conn, "ping\n"),
-            Action::Subscribe { conn, request } => self.send(conn, &protocol::subscribe(request)),
-            Action::Unsubscribe { conn, request } => {
-                self.send(conn, &protocol::unsubscribe(request))
-            }
+            Action::Subscribe { conn, request } => self.send(conn, &subscribe(request)),
+            Action::Unsubscribe { conn, request } => self.send(conn, &unsubscribe(request)),
             // This server wants no credentials.
             Action::RefreshCredentials { ticket } => {
                 self.tell(Event::CredentialsReady { ticket, lasts: None })
@@ -76,12 +75,11 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, conn: ConnId) -> Result<(), Misuse> {
+    fn open(&mut self, conn: ConnId) -> Told {
         let within = self.link.policy().open_within();
-        let opened = TcpStream::connect_timeout(&self.server, within).and_then(|socket| {
-            // What is sent is short: what does not go out soon never will.
-            socket.set_write_timeout(Some(within)).map(|()| socket)
-        });
+        // What is sent is short: what does not go out soon never will.
+        let opened = TcpStream::connect_timeout(&self.server, within)
+            .and_then(|socket| socket.set_write_timeout(Some(within)).map(|()| socket));
         match opened {
             Ok(socket) => self.socket = Some((conn, socket)),
             Err(error) => return self.gone(conn, Closure::unknown().io(kind(&error))),
@@ -89,45 +87,42 @@ impl Driver {
         self.tell(Event::Opened { conn })
     }
 
-    fn send(&mut self, conn: ConnId, line: &str) -> Result<(), Misuse> {
-        self.on_socket(conn, |socket| socket.write_all(line.as_bytes()))
+    fn send(&mut self, conn: ConnId, line: &str) -> Told {
+        self.on(conn, |socket| socket.write_all(line.as_bytes()))
     }
 
-    fn on_socket(
-        &mut self,
-        conn: ConnId,
-        work: impl FnOnce(&mut TcpStream) -> Result<(), Error>,
-    ) -> Result<(), Misuse> {
-        match self.socket.as_mut().filter(|(held, _)| *held == conn).map(|(_, socket)| work(socket))
-        {
+    fn on<F: FnOnce(&mut TcpStream) -> io::Result<()>>(&mut self, conn: ConnId, work: F) -> Told {
+        let held = self.socket.as_mut().filter(|(held, _)| *held == conn);
+        match held.map(|(_, socket)| work(socket)) {
             Some(Err(error)) => self.gone(conn, Closure::unknown().io(kind(&error))),
             Some(Ok(())) | None => Ok(()),
         }
     }
 
-    fn arrived(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Misuse> {
+    fn arrived(&mut self, conn: ConnId, bytes: &[u8]) -> Told {
         self.partial.extend_from_slice(bytes);
+        let mut wrong = false;
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
+            let told = read(conn, &line).map(|event| self.tell(event));
             // What the server says of requests that were never made is the server's fault.
-            match protocol::read(conn, &line).map(|event| self.tell(event)) {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => {
-                    return self.gone(conn, Closure::local().io(IoKind::Protocol));
-                }
-            }
+            wrong |= !matches!(told, Some(Ok(())));
+        }
+        // No line of the protocol is that long.
+        if wrong || self.partial.len() > 1000 {
+            return self.gone(conn, Closure::local().io(IoKind::Protocol));
         }
         self.tell(Event::Received { conn })
     }
 
-    fn gone(&mut self, conn: ConnId, closure: Closure) -> Result<(), Misuse> {
+    fn gone(&mut self, conn: ConnId, closure: Closure) -> Told {
         self.socket = None;
         self.partial.clear();
         self.tell(Event::Closed { conn, closure })
     }
 }
 
-fn kind(error: &Error) -> IoKind {
+fn kind(error: &io::Error) -> IoKind {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => IoKind::Timeout,
         ErrorKind::ConnectionRefused => IoKind::Refused,
