@@ -20,7 +20,7 @@ fn main() -> ! {
             }
         }
     }
-    hprintln!("stack {}", firmware::stack::high_water());
+    hprintln!("stack {}", firmware::memory::stack_used());
     exit(!differ)
 }
 
