@@ -468,7 +468,8 @@ impl Retry {
             Jitter::Kind(JitterKind::Phase) if capped => (v.saturating_sub(v / 5), v),
             Jitter::Kind(JitterKind::Phase) => (self.shortest.0, v),
             Jitter::Kind(JitterKind::Proportional { percent }) => {
-                (share(v, 100_u64.saturating_sub(percent.into()), 100 + u64::from(percent)), v)
+                let percent = u64::from(percent);
+                (share(v, 100_u64.saturating_sub(percent), percent.saturating_add(100)), v)
             }
         };
         (Nanos(from).max(self.shortest).min(Nanos(to)), Nanos(to))
@@ -476,9 +477,9 @@ impl Retry {
 }
 
 /// ⌊v · part / whole⌋, for small numbers of parts: v · part would not fit where v is years.
-const fn share(v: u64, part: u64, whole: u64) -> u64 {
+fn share(v: u64, part: u64, whole: u64) -> u64 {
     let (Some(times), Some(rest)) = (v.checked_div(whole), v.checked_rem(whole)) else { return v };
-    let rest = rest.saturating_mul(part).saturating_div(whole);
+    let rest = rest.saturating_mul(part).checked_div(whole).unwrap_or_default();
     times.saturating_mul(part).saturating_add(rest)
 }
 
