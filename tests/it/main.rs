@@ -17,6 +17,7 @@ mod outbox;
 mod policy;
 mod promises;
 mod rotation;
+mod search;
 mod sizes;
 mod statistics;
 #[cfg(feature = "trace")]

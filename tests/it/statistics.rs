@@ -1,6 +1,8 @@
 //! The delays' distribution: uniform on the interval that each kind of jitter promises, at every level
 //! up to the cap and beyond, and independent from link to link and from failure to failure (P8).
 
+#![allow(clippy::float_arithmetic, reason = "statistics are about fractions")]
+
 use core::time::Duration;
 
 use redial::{Closure, ConnId, Event, Instant, IoKind, JitterKind, Link, Policy, Seed};
