@@ -14,9 +14,8 @@
 //! successor is the link's attempt: there is never a third connection (P4). Without a `rotate` in the
 //! policy a move is break before make: a graceful close, then the next attempt.
 
-use super::{
-    Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, due_cause, limits,
-};
+use super::deadlines::due_cause;
+use super::{Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, limits};
 use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Stage};
