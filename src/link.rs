@@ -216,6 +216,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 self.spoken();
                 return action;
             }
+        } else if lifecycle.is_tail_next() {
+            return lifecycle.poll_tail(now);
         }
         self.poll_slowly(now)
     }

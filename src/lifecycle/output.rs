@@ -20,18 +20,16 @@ impl Lifecycle {
         if self.is_drained() {
             return None;
         }
+        if self.is_tail_next() {
+            return self.poll_tail(now);
+        }
         self.poll_pending(policy, stats, now)
     }
 
     #[inline(never)]
     fn poll_pending(&mut self, policy: &Policy, stats: &mut Stats, now: Instant) -> Option<Action> {
-        if self.is_head_pending() {
-            let mut cx = self.poll_context(policy, stats, now);
-            if let Some(action) = self.poll_head(&mut cx) {
-                return Some(action);
-            }
-        }
-        self.poll_tail(now)
+        let mut cx = self.poll_context(policy, stats, now);
+        self.poll_head(&mut cx).or_else(|| self.poll_tail(now))
     }
 
     #[inline]
@@ -55,11 +53,6 @@ impl Lifecycle {
     pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now.min(Instant::LAST));
         self.now
-    }
-
-    #[inline]
-    pub(crate) const fn is_head_pending(&self) -> bool {
-        self.pending.has(Pending::HEAD)
     }
 
     /// Close, Open, RefreshCredentials, Ping.
@@ -144,6 +137,12 @@ impl Lifecycle {
         self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    /// Whether nothing comes before report and timer.
+    #[inline]
+    pub(crate) const fn is_tail_next(&self) -> bool {
+        !self.pending.has(Pending::HEAD | Pending::SPEECH)
+    }
+
     /// Tells whether the subscriptions may have something to say.
     #[inline]
     pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
@@ -167,21 +166,28 @@ impl Lifecycle {
     #[inline]
     pub(crate) fn poll_tail(&mut self, now: Instant) -> Option<Action> {
         if self.pending.has(Pending::REPORT) {
-            self.pending.clear(Pending::REPORT);
-            let status = self.status();
-            if status != self.told {
-                self.told = status;
-                return Some(Action::Report(status));
-            }
+            return self.poll_report(now);
         }
-        self.pending.0 = 0;
-        self.advance(now);
-        self.poll_timer()
+        self.poll_timer(now)
+    }
+
+    #[inline(never)]
+    fn poll_report(&mut self, now: Instant) -> Option<Action> {
+        self.pending.clear(Pending::REPORT);
+        let status = self.status();
+        if status == self.told {
+            return self.poll_timer(now);
+        }
+        self.told = status;
+        Some(Action::Report(status))
     }
 
     /// Re-arms only to fire earlier or after it fired: an early timer is harmless, and postponing
-    /// costs no call.
-    fn poll_timer(&mut self) -> Option<Action> {
+    /// costs no call. The last of all: nothing is left to be told then.
+    #[inline(never)]
+    fn poll_timer(&mut self, now: Instant) -> Option<Action> {
+        self.pending.0 = 0;
+        self.advance(now);
         if self.wake_at == Instant::MAX {
             let armed = self.armed != Instant::MAX;
             self.armed = Instant::MAX;

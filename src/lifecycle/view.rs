@@ -40,7 +40,7 @@ impl Lifecycle {
 
     /// The state as the application sees it.
     #[must_use]
-    #[inline(never)]
+    #[inline]
     pub fn status(&self) -> Status {
         let base = Status { losses: self.losses, ..Status::IDLE };
         match &self.state {
