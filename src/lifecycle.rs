@@ -36,6 +36,7 @@
 mod deadlines;
 mod ends;
 mod output;
+mod owed;
 mod refresh;
 mod rotation;
 #[cfg(feature = "serde")]
@@ -61,6 +62,7 @@ use crate::subscriptions::Counts;
 use crate::time::{Instant, Nanos};
 use crate::wait::{Target, Terms, Turn, Wait};
 use ends::Ended;
+use owed::Owed;
 use rotation::Rotation;
 
 /// A link without policy, counters and subscriptions: the part that is small enough to have by the
@@ -152,16 +154,6 @@ enum Then {
         settled: bool,
         cause: Cause,
     },
-}
-
-/// Closes that the driver has not been told of yet. No `Open` is handed out before them (P4).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-struct Owed {
-    /// Two at most are held.
-    aborts: [Option<(ConnId, Why)>; 2],
-    /// First and last of a range of ids that opened after they were given up. It may name ids that
-    /// are gone already; closing those is harmless.
-    stale: Option<(u64, u64)>,
 }
 
 /// Wanted time since the last settled connection or `Start`, less what was paused, offline or
@@ -257,7 +249,7 @@ impl Lifecycle {
             losses: 0,
             cause: None,
             jitter: Jitter::new(seed),
-            owed: Owed { aborts: [None; 2], stale: None },
+            owed: Owed::new(),
             armed: Instant::MAX,
             told: Status::IDLE,
         }
@@ -494,9 +486,7 @@ impl Lifecycle {
 
     /// The connection is to be dropped; from now on it is not held.
     fn abort(&mut self, conn: ConnId, why: Why) {
-        if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
-            *place = Some((conn, why));
-        }
+        self.owed.abort(conn, why);
         self.pending.set(Pending::CLOSE);
     }
 

@@ -180,3 +180,19 @@ impl Nanos {
         Self(self.0.saturating_add(other.0))
     }
 }
+
+/// An `Option<Nanos>` in the space of a [`Nanos`]. The longest span is one nanosecond shorter in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct MaybeNanos(u64);
+
+impl MaybeNanos {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    pub(crate) const fn some(nanos: Nanos) -> Self {
+        Self(if nanos.0 == u64::MAX { u64::MAX - 1 } else { nanos.0 })
+    }
+
+    pub(crate) const fn get(self) -> Option<Nanos> {
+        if self.0 == u64::MAX { None } else { Some(Nanos(self.0)) }
+    }
+}

@@ -3,7 +3,6 @@
 use super::{Context, Lifecycle, Pending, State};
 use crate::action::{Action, How, Why};
 use crate::connection::Connection;
-use crate::id::ConnId;
 use crate::policy::Policy;
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -85,7 +84,7 @@ impl Lifecycle {
     }
 
     fn poll_close(&mut self, cx: &Context<'_>) -> Option<Action> {
-        if let Some((conn, why)) = self.owed.aborts.iter_mut().find_map(Option::take) {
+        if let Some((conn, why)) = self.owed.take_abort() {
             return Some(Action::Close { conn, how: How::Abort, why });
         }
         if let State::Closing(closing) = &mut self.state {
@@ -105,12 +104,10 @@ impl Lifecycle {
 
     fn poll_stale_close(&mut self) -> Option<Action> {
         loop {
-            let (first, last) = self.owed.stale?;
-            self.owed.stale = (first < last).then_some((first.saturating_add(1), last));
+            let conn = self.owed.take_stale()?;
             // Two at most are held.
-            if !self.is_held(ConnId(first)) {
-                let (conn, how) = (ConnId(first), How::Abort);
-                return Some(Action::Close { conn, how, why: Why::Stale });
+            if !self.is_held(conn) {
+                return Some(Action::Close { conn, how: How::Abort, why: Why::Stale });
             }
         }
     }

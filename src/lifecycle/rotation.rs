@@ -36,8 +36,9 @@ pub(super) struct Rotation {
     pub(super) turn: Turn,
     /// Credentials were fetched for this attempt.
     refreshed: bool,
-    /// No attempt before: the ladder's end, or a limit's.
-    not_before: Instant,
+    /// No attempt before: the ladder's end, or a limit's. While there is a successor: when it has
+    /// made no progress for too long.
+    until: Instant,
     /// Attempts in a row that failed beside this connection.
     failures: u8,
     /// A server said that there is no point; until the next connection.
@@ -47,11 +48,7 @@ pub(super) struct Rotation {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Side {
     Alone,
-    Successor {
-        connection: Connection,
-        /// When it has made no progress for too long.
-        stalls_at: Instant,
-    },
+    Successor(Connection),
     /// The connection that was taken over from.
     Leaving {
         id: ConnId,
@@ -69,7 +66,7 @@ impl Rotation {
             side: Side::Alone,
             turn: Turn::Waiting,
             refreshed: false,
-            not_before: Instant::ZERO,
+            until: Instant::ZERO,
             failures: 0,
             barred: false,
         }
@@ -79,23 +76,24 @@ impl Rotation {
     pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
         self.turn = Turn::Waiting;
         self.refreshed = false;
-        self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
+        self.side = Side::Successor(connection);
+        self.until = stalls_at(cx);
     }
 
     pub(super) const fn is_under_way(&self) -> bool {
-        matches!(self.side, Side::Successor { .. })
+        matches!(self.side, Side::Successor(_))
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
         match &self.side {
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Alone | Side::Leaving { .. } => None,
         }
     }
 
     pub(super) const fn successor_mut(&mut self) -> Option<&mut Connection> {
         match &mut self.side {
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Alone | Side::Leaving { .. } => None,
         }
     }
@@ -104,7 +102,7 @@ impl Rotation {
     pub(super) const fn beside(&self) -> Option<(ConnId, Endpoint)> {
         match &self.side {
             Side::Alone => None,
-            Side::Successor { connection, .. } => Some((connection.id, connection.endpoint)),
+            Side::Successor(connection) => Some((connection.id, connection.endpoint)),
             Side::Leaving { id, endpoint, .. } => Some((*id, *endpoint)),
         }
     }
@@ -173,7 +171,7 @@ impl Lifecycle {
         } else {
             Instant::MAX
         };
-        current.rotate_at.min(return_at).max(rotation.not_before)
+        current.rotate_at.min(return_at).max(rotation.until)
     }
 
     /// Whether nothing beside a ready current connection can have a deadline, as is so for most
@@ -194,9 +192,7 @@ impl Lifecycle {
     ) -> Instant {
         let side = match &rotation.side {
             Side::Alone => self.rotation_due(policy, current, rotation),
-            Side::Successor { connection, stalls_at } => {
-                connection.deadline(policy).min(*stalls_at)
-            }
+            Side::Successor(connection) => connection.deadline(policy).min(rotation.until),
             Side::Leaving { deadline, .. } => deadline.unwrap_or(Instant::MAX),
         };
         side.min(self.renewal_deadline(policy))
@@ -215,8 +211,8 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return false };
         match &mut rotation.side {
             Side::Alone => {}
-            Side::Successor { connection, stalls_at } => {
-                let stalled = (cx.now >= *stalls_at).then_some(Why::Moved);
+            Side::Successor(connection) => {
+                let stalled = (cx.now >= rotation.until).then_some(Why::Moved);
                 let due = due_cause(connection, cx).map(|(_, why)| why).or(stalled);
                 let id = connection.id;
                 if due.is_some() {
@@ -248,7 +244,7 @@ impl Lifecycle {
         }
         if free_at > cx.now {
             let within = cx.policy.attempts.map_or(cx.policy.retry.first_within, |it| it.interval);
-            rotation.not_before = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
+            rotation.until = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
             return self.changed();
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
@@ -316,10 +312,8 @@ impl Lifecycle {
     /// The successor opened, is ready, or was answered on.
     pub(crate) fn progressed(&mut self, cx: &Context<'_>, conn: ConnId) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if let Side::Successor { connection, stalls_at: at } = &mut rotation.side {
-            if connection.id == conn {
-                *at = stalls_at(cx);
-            }
+        if rotation.successor().is_some_and(|it| it.id == conn) {
+            rotation.until = stalls_at(cx);
         }
     }
 
@@ -404,7 +398,7 @@ impl Lifecycle {
         rotation.failures = rotation.failures.saturating_add(1);
         rotation.refreshed = false;
         let delay = side_draw(&cx.policy.retry, rotation.failures, &mut self.jitter);
-        rotation.not_before = cx.now.after(delay);
+        rotation.until = cx.now.after(delay);
         self.changed();
     }
 
@@ -413,7 +407,7 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return };
         match &rotation.side {
             Side::Alone => {}
-            Side::Successor { .. } => self.fail_successor(cx, conn, verdict, None),
+            Side::Successor(_) => self.fail_successor(cx, conn, verdict, None),
             Side::Leaving { .. } => {
                 rotation.side = Side::Alone;
                 self.changed();
@@ -426,7 +420,7 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return None };
         match core::mem::replace(&mut rotation.side, Side::Alone) {
             Side::Alone => None,
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Leaving { id, .. } => {
                 self.abort(id, Why::Moved);
                 None

@@ -35,12 +35,10 @@ impl Lifecycle {
 
     /// A socket that opened after it was given up must not leak (P4, P6).
     fn owe_stale_close(&mut self, conn: ConnId) {
-        let aborting = self.owed.aborts.iter().flatten().any(|(abort, _)| *abort == conn);
-        if self.is_held(conn) || aborting {
+        if self.is_held(conn) || self.owed.is_aborted(conn) {
             return;
         }
-        let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
-        self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
+        self.owed.close_stale(conn);
         self.pending.set(Pending::CLOSE);
     }
 

@@ -145,17 +145,17 @@ mod file {
       "rotate": null, "rules": [] }"#;
 
     #[test]
-fn p8_a_share_of_ten_years_is_no_less_than_said() {
-    let years = Duration::from_secs(10 * 365 * 24 * 3_600);
-    let policy = Policy::builder()
-        .retry(ms(1), years)
-        .growth_table(&[years])
-        .jitter(JitterKind::Proportional { percent: 1 });
-    let range = policy.build().unwrap().delay_range(1);
-    assert_eq!(range, years * 99 / 101..=years);
-}
+    fn p8_a_share_of_ten_years_is_no_less_than_said() {
+        let years = Duration::from_secs(10 * 365 * 24 * 3_600);
+        let policy = Policy::builder()
+            .retry(ms(1), years)
+            .growth_table(&[years])
+            .jitter(JitterKind::Proportional { percent: 1 });
+        let range = policy.build().unwrap().delay_range(1);
+        assert_eq!(range, years * 99 / 101..=years);
+    }
 
-#[test]
+    #[test]
     fn the_defaults_as_a_file() {
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::new());
         assert_eq!(serde_json::from_str::<Policy>(DEFAULTS).unwrap(), Policy::new());
