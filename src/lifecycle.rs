@@ -287,7 +287,7 @@ impl Lifecycle {
         self.apply(&mut cx, event);
         while self.is_unsettled() {
             self.fire_due(&mut cx);
-            self.steered();
+            self.take_moved();
             self.serve(&mut cx, Counts::default());
             if self.has_ready_successor() {
                 self.switch(&mut cx);

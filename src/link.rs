@@ -360,6 +360,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
 
 /// Applies what is due and lets lifecycle and subscriptions agree: which connection is spoken on,
 /// how far its subscriptions are, when to wake.
+#[inline]
 fn settle(
     lifecycle: &mut Lifecycle,
     subscriptions: &mut Subscriptions,
@@ -369,9 +370,12 @@ fn settle(
     // Serving may close a degraded connection or let a move begin, a successor may take over.
     loop {
         lifecycle.fire_due(cx);
-        lifecycle.steered();
-        subscriptions.steer(slots, lifecycle.speakers(cx.policy));
-        subscriptions.fire_due(&mut desk(slots, cx));
+        if lifecycle.take_moved() || subscriptions.is_rotating() {
+            subscriptions.steer(slots, lifecycle.speakers(cx.policy));
+        }
+        if cx.now >= subscriptions.wake_at() {
+            subscriptions.fire_due(&mut desk(slots, cx));
+        }
         if !subscriptions.is_on_successor() {
             lifecycle.serve(cx, subscriptions.counts());
         } else if subscriptions.is_all_answered() {

@@ -37,10 +37,12 @@ impl Lifecycle {
         self.is_due() || self.unsettled.0 != 0
     }
 
-    /// Who may be spoken to is known to the subscriptions.
+    /// Whether who may be spoken to may have changed since the last call.
     #[inline]
-    pub(crate) fn steered(&mut self) {
+    pub(crate) fn take_moved(&mut self) -> bool {
+        let moved = self.unsettled.0 & Unsettled::MOVED != 0;
         self.unsettled.0 &= !Unsettled::MOVED;
+        moved
     }
 
     /// Works out the earliest deadline, if it may be another one.

@@ -43,7 +43,7 @@ impl Lifecycle {
         self.apply(cx, Event::Closed { conn, closure: Closure::local() });
         while self.is_unsettled() {
             self.fire_due(cx);
-            self.steered();
+            self.take_moved();
             self.serve(cx, counts);
             self.set_deadline(cx.policy);
         }
