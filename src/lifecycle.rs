@@ -285,16 +285,22 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
+        self.settle(&mut cx);
+        Ok(())
+    }
+
+    /// Applies what is due, where there are no subscriptions to agree with.
+    #[inline]
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         while self.is_unsettled() {
-            self.fire_due(&mut cx);
+            self.fire_due(cx);
             self.take_moved();
-            self.serve(&mut cx, Counts::default());
+            self.serve(cx, Counts::default());
             if self.has_ready_successor() {
-                self.switch(&mut cx);
+                self.switch(cx);
             }
             self.set_deadline(cx.policy);
         }
-        Ok(())
     }
 
     /// The message path: bytes on the ready connection while nothing is due and no ping is out.

@@ -74,6 +74,9 @@ impl Link {
 }
 
 impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
+    /// Known when it is compiled: a link without storage bears no cost of subscriptions.
+    const HAS_NO_KEYS: bool = size_of::<S>() == 0;
+
     /// A link that is not wanted yet, with one subscription per slot of `storage`: `[Slot; N]`,
     /// `Vec<Slot>` or `&mut [Slot]`. What the slots held before is overwritten.
     pub fn with_storage(policy: Policy, seed: Seed, mut storage: S) -> Self {
@@ -176,6 +179,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::CredentialsReady { .. }
             | Event::CredentialsFailed { .. }
             | Event::Rotate => lifecycle.apply(&mut cx, event),
+        }
+        if Self::HAS_NO_KEYS {
+            lifecycle.settle(&mut cx);
+            return Ok(());
         }
         if lifecycle.is_unsettled()
             || cx.now >= subscriptions.wake_at()
