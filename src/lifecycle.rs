@@ -484,7 +484,7 @@ impl Lifecycle {
     }
 
     /// Deadline, report and timer may differ from what they were.
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn changed(&mut self) {
         self.unsettled.0 |= Unsettled::DEADLINE;
         self.pending.set(Pending::REPORT | Pending::TIMER);

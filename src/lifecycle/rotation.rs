@@ -160,7 +160,7 @@ impl Lifecycle {
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
         let restored = matches!(current.stage, Stage::Live | Stage::Degraded);
-        let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
+        let free = matches!(rotation.side, Side::Alone) && matches!(rotation.turn, Turn::Waiting);
         if !free || rotation.barred || !restored || self.is_blocked() {
             return Instant::MAX;
         }
