@@ -526,7 +526,7 @@ impl Lifecycle {
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
-            wait.turn = Turn::Refreshing { asked: false };
+            wait.turn = Turn::RefreshOwed;
             self.pending.set(Pending::REPORT);
         } else {
             wait.turn = Turn::Open;
@@ -599,7 +599,7 @@ impl Lifecycle {
             }
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
-                Turn::Refreshing { .. } => cx.stats.wanted(spent),
+                Turn::RefreshOwed | Turn::Refreshing => cx.stats.wanted(spent),
             },
             State::Closing(_) => cx.stats.wanted(spent),
         }

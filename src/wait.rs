@@ -43,8 +43,10 @@ pub(crate) struct Wait {
 pub(crate) enum Turn {
     /// Its time has not come.
     Waiting,
-    /// It needs credentials, and was told to the driver or not.
-    Refreshing { asked: bool },
+    /// It needs credentials, and the driver is to be told so.
+    RefreshOwed,
+    /// The driver was told.
+    Refreshing,
     /// Its `Open` waits to be handed out.
     Open,
 }
@@ -105,7 +107,7 @@ impl Wait {
     /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick. An attempt
     /// that waits for its credentials is under way and left alone (P13).
     pub(crate) fn hint(&mut self, blocked: bool, terms: &mut Terms<'_>) {
-        if self.turn == (Turn::Refreshing { asked: true }) {
+        if self.turn == Turn::Refreshing {
             return;
         }
         if self.hint == Instant::ZERO {

@@ -61,9 +61,9 @@ impl Lifecycle {
         match &self.state {
             State::Idle | State::Halted(_) => Instant::MAX,
             State::Waiting(wait) => match wait.turn {
-                Turn::Refreshing { asked: true } => self.credentials.answer_by(),
+                Turn::Refreshing => self.credentials.answer_by(),
                 Turn::Waiting if !self.is_blocked() => wait.due(),
-                Turn::Waiting | Turn::Refreshing { asked: false } | Turn::Open => Instant::MAX,
+                Turn::Waiting | Turn::RefreshOwed | Turn::Open => Instant::MAX,
             },
             State::Up { current, rotation } => {
                 let deadline = current.deadline(policy);
@@ -86,10 +86,12 @@ impl Lifecycle {
                 let (turn, due) = (wait.turn, wait.due());
                 match turn {
                     Turn::Waiting if !blocked && cx.now >= due => self.fall_due(cx),
-                    Turn::Refreshing { asked: true } if cx.now >= self.credentials.answer_by() => {
+                    Turn::Refreshing if cx.now >= self.credentials.answer_by() => {
                         self.refresh_failed(cx, false);
                     }
-                    Turn::Waiting | Turn::Refreshing { .. } | Turn::Open => return false,
+                    Turn::Waiting | Turn::RefreshOwed | Turn::Refreshing | Turn::Open => {
+                        return false;
+                    }
                 }
                 true
             }

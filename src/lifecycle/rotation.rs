@@ -248,11 +248,7 @@ impl Lifecycle {
             return self.changed();
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
-        rotation.turn = if needed && !rotation.refreshed {
-            Turn::Refreshing { asked: false }
-        } else {
-            Turn::Open
-        };
+        rotation.turn = if needed && !rotation.refreshed { Turn::RefreshOwed } else { Turn::Open };
         self.changed();
         self.pending.set(Pending::ATTEMPT);
     }
@@ -290,7 +286,7 @@ impl Lifecycle {
     /// Credentials for a rotation are at hand.
     pub(super) fn rotation_refreshed(&mut self) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if matches!(rotation.turn, Turn::Refreshing { .. }) {
+        if matches!(rotation.turn, Turn::RefreshOwed | Turn::Refreshing) {
             rotation.turn = Turn::Waiting;
             rotation.refreshed = true;
         }
@@ -299,7 +295,7 @@ impl Lifecycle {
     /// Credentials for a rotation could not be had. One that has not asked yet asks by itself.
     pub(super) fn rotation_not_refreshed(&mut self, cx: &Context<'_>, fatal: bool) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if rotation.turn == (Turn::Refreshing { asked: true }) {
+        if rotation.turn == Turn::Refreshing {
             rotation.turn = Turn::Waiting;
             rotation.barred |= fatal;
             self.rotate_later(cx);

@@ -111,7 +111,8 @@ impl Lifecycle {
     /// Whether credentials are being fetched for the attempt, or about to be.
     const fn is_refreshing(&self, wait: &Wait) -> bool {
         match wait.turn {
-            Turn::Refreshing { asked } => asked || !self.is_blocked(),
+            Turn::RefreshOwed => !self.is_blocked(),
+            Turn::Refreshing => true,
             Turn::Waiting | Turn::Open => false,
         }
     }
