@@ -424,7 +424,8 @@ impl Lifecycle {
     /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
     /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
     /// says what it dials and until when it may take.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn charge(
         &mut self,
         cx: &mut Context<'_>,
@@ -450,7 +451,8 @@ impl Lifecycle {
         (endpoint, deadline)
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn wait(&mut self, cx: &Context<'_>, backoff: Nanos, spread: bool) {
         let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
         let floor = self.floor_ahead(cx, endpoint);
@@ -465,7 +467,8 @@ impl Lifecycle {
     /// The floor of `endpoint`, zero if it has passed. One that lies ahead gets a draw in
     /// `[0, max(bound, floor / 10)]` on top: clients that were told the same floor would otherwise
     /// return together.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn floor_ahead(&mut self, cx: &Context<'_>, endpoint: Endpoint) -> Instant {
         let floor = self.endpoints.floor(endpoint);
         let ahead = floor.since(cx.now);
@@ -476,7 +479,8 @@ impl Lifecycle {
         floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn enter(&mut self, state: State) {
         self.state = state;
         self.unsettled.0 |= Unsettled::MOVED;

@@ -47,7 +47,8 @@ impl Ended {
 impl Lifecycle {
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12). A successor takes the place of a wait.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
         self.cause = Some(ended.cause);
         let successor = self.take_successor();
@@ -90,7 +91,8 @@ impl Lifecycle {
 
     /// What an end teaches the link: failures, endpoint, session, credentials. Says whether it halts,
     /// and what kind of delay follows otherwise.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn learn(
         &mut self,
         cx: &mut Context<'_>,
