@@ -209,6 +209,7 @@ pub(crate) fn side_draw(retry: &Retry, failures: u8, jitter: &mut Jitter) -> Nan
 }
 
 /// Uniform in `[from, to]`, both included.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn draw(jitter: &mut Jitter, from: Nanos, to: Nanos) -> Nanos {
     Nanos(jitter.uniform(from.0, to.0))
 }
