@@ -5,7 +5,7 @@ pub(crate) mod snapshot;
 
 use crate::policy::{Jitter as Drawing, JitterKind, Policy, Retry};
 use crate::seed::Jitter;
-use crate::time::{MaybeMillis, Millis, Nanos};
+use crate::time::{MaybeMillis, MaybeNanos, Millis, Nanos};
 use crate::verdict::Verdict;
 
 /// What a link remembers of its failures. Only a settled connection or `Start` forgets it (P8).
@@ -26,7 +26,7 @@ pub(crate) struct Failures {
     /// Rejections in a row.
     rejections: u32,
     /// The window over which the server told its clients to return.
-    told_spread: Option<Nanos>,
+    told_spread: MaybeNanos,
     /// The window over which the last ready connection's server wants its clients to return.
     negotiated: MaybeMillis,
     /// Whether the first delay of the spread in force was drawn.
@@ -62,7 +62,7 @@ impl Failures {
             capped: false,
             soon_spent: false,
             rejections: 0,
-            told_spread: None,
+            told_spread: MaybeNanos::NONE,
             negotiated: MaybeMillis::NONE,
             spread_begun: false,
         }
@@ -151,9 +151,9 @@ impl Failures {
         let retry = &policy.retry;
         let told = window(policy, verdict);
         if let Some((_, to)) = told {
-            self.told_spread = Some(to);
+            self.told_spread = MaybeNanos::some(to);
         }
-        let width = self.told_spread.or_else(|| self.agreed_spread(policy))?;
+        let width = self.told_spread.get().or_else(|| self.agreed_spread(policy))?;
         if width <= self.bound(retry) {
             return None;
         }
@@ -209,6 +209,7 @@ pub(crate) fn side_draw(retry: &Retry, failures: u8, jitter: &mut Jitter) -> Nan
 }
 
 /// Uniform in `[from, to]`, both included.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn draw(jitter: &mut Jitter, from: Nanos, to: Nanos) -> Nanos {
     Nanos(jitter.uniform(from.0, to.0))
 }

@@ -10,32 +10,27 @@ use crate::time::{Instant, Nanos};
 /// What a link remembers of its endpoints, whatever becomes of the link's wish (P9).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Endpoints {
-    health: [Health; ENDPOINTS_MAX],
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Health {
     /// No attempt before, for the server asked so.
-    floor: Instant,
+    floors: [Instant; ENDPOINTS_MAX],
     /// Not dialled before while another one is open.
-    quarantined_until: Instant,
+    quarantined_until: [Instant; ENDPOINTS_MAX],
     /// Quarantines in a row.
-    quarantines: u8,
+    quarantines: [u8; ENDPOINTS_MAX],
 }
 
 impl Endpoints {
     pub(crate) const fn new() -> Self {
-        let health =
-            Health { floor: Instant::ZERO, quarantined_until: Instant::ZERO, quarantines: 0 };
-        Self { health: [health; ENDPOINTS_MAX] }
+        Self {
+            floors: [Instant::ZERO; ENDPOINTS_MAX],
+            quarantined_until: [Instant::ZERO; ENDPOINTS_MAX],
+            quarantines: [0; ENDPOINTS_MAX],
+        }
     }
 
     /// The lowest endpoint with neither floor nor quarantine running.
     #[inline(never)]
     pub(crate) fn lowest_open(&self, terms: &Terms, now: Instant) -> Option<Endpoint> {
-        self.present(terms)
-            .find(|(_, health)| health.open_at() <= now)
-            .map(|(endpoint, _)| endpoint)
+        present(terms).find(|endpoint| self.open_at(*endpoint) <= now)
     }
 
     /// The endpoint that an attempt is for which begins at `now`: the lowest open one, else the one
@@ -46,8 +41,8 @@ impl Endpoints {
             return Endpoint(0);
         }
         self.lowest_open(terms, now).unwrap_or_else(|| {
-            let first = self.present(terms).min_by_key(|(_, health)| health.open_at());
-            first.map_or(Endpoint(0), |(endpoint, _)| endpoint)
+            let first = present(terms).min_by_key(|endpoint| self.open_at(*endpoint));
+            first.unwrap_or(Endpoint(0))
         })
     }
 
@@ -61,19 +56,22 @@ impl Endpoints {
     }
 
     /// No attempt at `endpoint` before (P9).
+    #[inline]
     pub(crate) fn floor(&self, endpoint: Endpoint) -> Instant {
-        self.get(endpoint).map_or(Instant::ZERO, |health| health.floor)
+        self.floors.get(index(endpoint)).copied().unwrap_or(Instant::ZERO)
     }
 
     /// When neither floor nor quarantine of `endpoint` run any more.
+    #[inline]
     pub(crate) fn open_at(&self, endpoint: Endpoint) -> Instant {
-        self.get(endpoint).map_or(Instant::ZERO, |health| health.open_at())
+        let until = self.quarantined_until.get(index(endpoint));
+        self.floor(endpoint).max(until.copied().unwrap_or(Instant::ZERO))
     }
 
     /// The server asked for patience: never shortened, not even by `Stop` and `Start` (P9).
     pub(crate) fn raise_floor(&mut self, endpoint: Endpoint, until: Instant) {
-        if let Some(health) = self.get_mut(endpoint) {
-            health.floor = health.floor.max(until);
+        if let Some(floor) = self.floors.get_mut(index(endpoint)) {
+            *floor = until.max(*floor);
         }
     }
 
@@ -82,38 +80,33 @@ impl Endpoints {
         if terms.count == 1 {
             return;
         }
-        if let Some(health) = self.get_mut(endpoint) {
-            let doublings = u32::from(health.quarantines).min(u64::BITS.saturating_sub(1));
+        if let Some((until, quarantines)) = self.quarantine_mut(endpoint) {
+            let doublings = u32::from(*quarantines).min(u64::BITS.saturating_sub(1));
             let span = terms.quarantine_shortest.0.saturating_mul(1 << doublings);
-            health.quarantines = health.quarantines.saturating_add(1);
-            health.quarantined_until = now.after(Nanos(span).min(terms.quarantine_longest));
+            *quarantines = quarantines.saturating_add(1);
+            *until = now.after(Nanos(span).min(terms.quarantine_longest));
         }
     }
 
     /// A connection to `endpoint` settled: its quarantines are forgotten. Nothing else forgets
     /// them, hence two bad endpoints never look good by taking turns.
     pub(crate) fn forgive(&mut self, endpoint: Endpoint) {
-        if let Some(health) = self.get_mut(endpoint) {
-            health.quarantined_until = Instant::ZERO;
-            health.quarantines = 0;
+        if let Some((until, quarantines)) = self.quarantine_mut(endpoint) {
+            (*until, *quarantines) = (Instant::ZERO, 0);
         }
     }
 
-    fn present(&self, terms: &Terms) -> impl Iterator<Item = (Endpoint, &Health)> {
-        (0..terms.count).map(Endpoint).zip(&self.health)
-    }
-
-    fn get(&self, endpoint: Endpoint) -> Option<&Health> {
-        self.health.get(usize::from(endpoint.0))
-    }
-
-    fn get_mut(&mut self, endpoint: Endpoint) -> Option<&mut Health> {
-        self.health.get_mut(usize::from(endpoint.0))
+    fn quarantine_mut(&mut self, endpoint: Endpoint) -> Option<(&mut Instant, &mut u8)> {
+        let until = self.quarantined_until.get_mut(index(endpoint))?;
+        Some((until, self.quarantines.get_mut(index(endpoint))?))
     }
 }
 
-impl Health {
-    fn open_at(&self) -> Instant {
-        self.floor.max(self.quarantined_until)
-    }
+/// The endpoints that the policy has.
+fn present(terms: &Terms) -> impl Iterator<Item = Endpoint> {
+    (0..terms.count).map(Endpoint)
+}
+
+fn index(endpoint: Endpoint) -> usize {
+    usize::from(endpoint.0)
 }

@@ -33,31 +33,36 @@
 //! endpoints, session, credentials, give-up clock) is in the lifecycle. Failures are forgotten in
 //! one place, [`Lifecycle::learn`], and only by a settled connection (P8).
 
+mod deadlines;
+mod ends;
 mod output;
+mod owed;
 mod refresh;
 mod rotation;
 #[cfg(feature = "serde")]
 mod snapshot;
+mod sockets;
 mod view;
+mod wishes;
 
 use crate::action::{Action, Session, Why};
-use crate::backoff::{Cadence, Failures, draw};
+use crate::backoff::{Failures, draw};
 use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
-use crate::event::{By, Closure, Established, Event, Fact, Misuse};
+use crate::event::{Event, Misuse};
 use crate::id::{ConnId, Endpoint, SubKey};
 use crate::limit::{Bucket, Limit};
-use crate::liveness::Due;
-use crate::policy::{NetworkDown, Policy};
+use crate::policy::Policy;
 use crate::seed::{Jitter, Seed};
 use crate::session::Sessions;
 use crate::stats::{Stats, count};
 use crate::status::{Cause, Continuity, Halted, Status};
 use crate::subscriptions::Counts;
-use crate::time::{Instant, MaybeMillis, Millis, Nanos};
-use crate::verdict::{Verdict, classify};
+use crate::time::{Instant, Nanos};
 use crate::wait::{Target, Terms, Turn, Wait};
+use ends::Ended;
+use owed::Owed;
 use rotation::Rotation;
 
 /// A link without policy, counters and subscriptions: the part that is small enough to have by the
@@ -151,16 +156,6 @@ enum Then {
     },
 }
 
-/// Closes that the driver has not been told of yet. No `Open` is handed out before them (P4).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-struct Owed {
-    /// Two at most are held.
-    aborts: [Option<(ConnId, Why)>; 2],
-    /// First and last of a range of ids that opened after they were given up. It may name ids that
-    /// are gone already; closing those is harmless.
-    stale: Option<(u64, u64)>,
-}
-
 /// Wanted time since the last settled connection or `Start`, less what was paused, offline or
 /// spent on a ready connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -211,34 +206,6 @@ impl Unsettled {
     const BEGUN: u8 = 4;
 }
 
-/// How a connection or an attempt ended.
-struct Ended {
-    settled: bool,
-    was_open: bool,
-    was_ready: bool,
-    /// It asked to resume, or had resumed.
-    resumed: bool,
-    /// Which one was dialled, if one was.
-    endpoint: Option<Endpoint>,
-    cause: Cause,
-    verdict: Verdict,
-}
-
-impl Ended {
-    fn of(connection: &Connection, cx: &Context<'_>, cause: Cause, verdict: Verdict) -> Self {
-        let by_peer = matches!(cause, Cause::Closed { by: By::Peer, .. });
-        Self {
-            settled: connection.is_settled(cx.policy, cx.now, by_peer),
-            was_open: connection.is_open(),
-            was_ready: connection.is_ready(),
-            resumed: connection.session == Session::Resume,
-            endpoint: Some(connection.endpoint),
-            cause,
-            verdict,
-        }
-    }
-}
-
 /// What each transition needs besides the state.
 pub(crate) struct Context<'a> {
     pub(crate) policy: &'a Policy,
@@ -286,7 +253,7 @@ impl Lifecycle {
             losses: 0,
             cause: None,
             jitter: Jitter::new(seed),
-            owed: Owed { aborts: [None; 2], stale: None },
+            owed: Owed::new(),
             armed: Instant::MAX,
             told: Status::IDLE,
         }
@@ -322,16 +289,22 @@ impl Lifecycle {
         self.check(&event)?;
         let mut cx = self.begin(policy, stats, now);
         self.apply(&mut cx, event);
+        self.settle(&mut cx);
+        Ok(())
+    }
+
+    /// Applies what is due, where there are no subscriptions to agree with.
+    #[inline]
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         while self.is_unsettled() {
-            self.fire_due(&mut cx);
+            self.fire_due(cx);
             self.steered();
-            self.serve(&mut cx, Counts::default());
+            self.serve(cx, Counts::default());
             if self.has_ready_successor() {
-                self.switch(&mut cx);
+                self.switch(cx);
             }
             self.set_deadline(cx.policy);
         }
-        Ok(())
     }
 
     /// The message path: bytes on the ready connection while nothing is due and no ping is out.
@@ -419,427 +392,9 @@ impl Lifecycle {
             | Event::Refused { .. } => {}
         }
     }
-
-    /// Applies the deadlines that are due.
-    pub(crate) fn fire_due(&mut self, cx: &mut Context<'_>) {
-        while self.is_due() {
-            self.account(cx);
-            if !self.fire_one(cx) {
-                self.unsettled.0 |= Unsettled::DEADLINE;
-                self.pending.set(Pending::TIMER);
-                return;
-            }
-            self.set_deadline(cx.policy);
-        }
-    }
-
-    /// Whether a deadline may be reached: only then is anything due.
-    #[inline]
-    pub(crate) fn is_due(&self) -> bool {
-        self.now >= self.wake_at
-    }
-
-    /// Whether a deadline is due, or transitions have left something to settle.
-    #[inline]
-    pub(crate) fn is_unsettled(&self) -> bool {
-        self.is_due() || self.unsettled.0 != 0
-    }
-
-    /// Who may be spoken to is known to the subscriptions.
-    #[inline]
-    pub(crate) fn steered(&mut self) {
-        self.unsettled.0 &= !(Unsettled::MOVED | Unsettled::BEGUN);
-    }
-
-    /// Works out the earliest deadline, if it may be another one.
-    #[inline]
-    pub(crate) fn set_deadline(&mut self, policy: &Policy) {
-        if self.unsettled.0 & Unsettled::DEADLINE != 0 {
-            self.unsettled.0 &= !Unsettled::DEADLINE;
-            self.wake_at = self.own_deadline(policy);
-        }
-    }
-
-    /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
-    /// nothing else has one (P3).
-    #[inline]
-    fn own_deadline(&self, policy: &Policy) -> Instant {
-        match &self.state {
-            State::Idle | State::Halted(_) => Instant::MAX,
-            State::Waiting(wait) => match wait.turn {
-                Turn::Refreshing { asked: true } => self.credentials.answer_by(),
-                Turn::Waiting if !self.is_blocked() => wait.due(),
-                Turn::Waiting | Turn::Refreshing { asked: false } | Turn::Open => Instant::MAX,
-            },
-            State::Up { current, rotation } => {
-                let deadline = current.deadline(policy);
-                if !current.is_ready() || self.is_without_side(current, rotation) {
-                    deadline
-                } else {
-                    deadline.min(self.side_deadline(policy, current, rotation))
-                }
-            }
-            State::Closing(closing) => closing.deadline.unwrap_or(Instant::MAX),
-        }
-    }
 }
 
-/// The application's wishes and the platform's hints.
-impl Lifecycle {
-    fn start(&mut self, cx: &Context<'_>) {
-        match &mut self.state {
-            State::Idle | State::Halted(_) => self.begin_afresh(cx),
-            State::Closing(closing) if closing.then == Then::Idle => {
-                closing.then = Then::Begin;
-                self.pending.set(Pending::REPORT);
-            }
-            State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
-        }
-    }
-
-    /// Limits and floors stay: a restart is no way around them (P1, P9).
-    fn begin_afresh(&mut self, cx: &Context<'_>) {
-        self.failures.forget();
-        self.outage = Outage { spent: Nanos::ZERO, counted_to: cx.now };
-        self.ready_since_start = false;
-        self.degraded_spent = false;
-        self.suspended = false;
-        self.cause = None;
-        let within = draw(&mut self.jitter, Nanos::ZERO, cx.policy.start_within);
-        self.wait(cx, within, false);
-    }
-
-    fn stop(&mut self, cx: &mut Context<'_>) {
-        cx.stats.unwanted();
-        self.cause = None;
-        self.sessions.forget();
-        self.drop_side(Why::Stop);
-        match &mut self.state {
-            State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
-            State::Closing(closing) => {
-                closing.then = Then::Idle;
-                // A close that the driver was told of keeps its reason.
-                if closing.deadline.is_none() {
-                    closing.why = Why::Stop;
-                }
-                self.pending.set(Pending::REPORT);
-            }
-            State::Up { current, .. } if !current.is_open() => {
-                let id = current.id;
-                self.abort(id, Why::Stop);
-                self.enter(State::Idle);
-            }
-            State::Up { current, .. } => {
-                if current.is_settled(cx.policy, cx.now, false) {
-                    count(&mut cx.stats.settled);
-                }
-                self.close(Why::Stop, Then::Idle);
-            }
-        }
-    }
-
-    fn retry_now(&mut self, cx: &Context<'_>) {
-        let (state, mut terms) = self.terms(cx);
-        if let State::Waiting(wait) = state {
-            wait.drop_backoff(&mut terms);
-            self.changed();
-        }
-    }
-
-    fn network_down(&mut self, cx: &mut Context<'_>) {
-        self.condition(cx, |link| link.offline = true);
-        if cx.policy.network_down == NetworkDown::Probe {
-            return self.probe(cx);
-        }
-        self.drop_side(Why::Network);
-        match &self.state {
-            State::Up { current, .. } => {
-                let ended = Ended::of(current, cx, Cause::Network, Verdict::Retry);
-                self.abort(current.id, Why::Network);
-                self.end(cx, ended);
-            }
-            State::Closing(closing) => {
-                let closing = *closing;
-                self.abort(closing.id, Why::Network);
-                self.closed_gracefully(cx, closing);
-            }
-            State::Idle | State::Waiting(_) | State::Halted(_) => {}
-        }
-    }
-
-    fn probe(&mut self, cx: &Context<'_>) {
-        let heartbeat = cx.policy.heartbeat.as_ref();
-        let State::Up { current, rotation } = &mut self.state else { return };
-        let ready = [Some(current), rotation.successor_mut()];
-        for connection in ready.into_iter().flatten().filter(|it| it.is_ready()) {
-            if let Some(liveness) = connection.liveness() {
-                liveness.ask(heartbeat);
-            }
-        }
-        self.pending.set(Pending::PING);
-    }
-
-    /// Changes whether the link is paused or offline, and takes the hint if the way is free.
-    fn condition(&mut self, cx: &Context<'_>, change: impl FnOnce(&mut Self)) {
-        let was_blocked = self.is_blocked();
-        change(self);
-        let blocked = self.is_blocked();
-        let (state, mut terms) = self.terms(cx);
-        if let (State::Waiting(wait), false) = (state, blocked) {
-            wait.hint(was_blocked, &mut terms);
-        }
-        // A rotation that waited for the way to be free.
-        self.pending.set(Pending::ATTEMPT);
-        self.changed();
-    }
-}
-
-/// What the driver reports of sockets.
-impl Lifecycle {
-    fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        let jitter = &mut self.jitter;
-        let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
-            self.heard(cx, conn);
-            cx.stats.stale();
-            return self.owe_stale_close(conn);
-        };
-        count(&mut cx.stats.opens);
-        let heartbeat = cx.policy.heartbeat.as_ref();
-        match cx.policy.ready_within {
-            None => {
-                connection.opened(heartbeat, cx.now, Instant::MAX, jitter);
-                self.become_ready(cx, conn, Established::Fresh, false);
-            }
-            Some(within) => {
-                connection.opened(heartbeat, cx.now, cx.now.after(within), jitter);
-                self.progressed(cx, conn);
-                self.changed();
-            }
-        }
-    }
-
-    /// A socket that opened after it was given up must not leak (P4, P6).
-    fn owe_stale_close(&mut self, conn: ConnId) {
-        let aborting = self.owed.aborts.iter().flatten().any(|(abort, _)| *abort == conn);
-        if self.is_held(conn) || aborting {
-            return;
-        }
-        let (first, last) = self.owed.stale.unwrap_or((conn.0, conn.0));
-        self.owed.stale = Some((first.min(conn.0), last.max(conn.0)));
-        self.pending.set(Pending::CLOSE);
-    }
-
-    fn ready(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: ConnId,
-        established: Established,
-        resumable: bool,
-    ) {
-        let expected = cx.policy.ready_within.is_some();
-        if expected && connection(&mut self.state, conn).is_some_and(|it| !it.is_open()) {
-            self.opened(cx, conn);
-        }
-        match connection(&mut self.state, conn) {
-            Some(connection) if connection.stage == Stage::Greeting => {
-                connection.heard(cx.now);
-                self.become_ready(cx, conn, established, resumable);
-            }
-            Some(_) | None => {
-                if self.heard(cx, conn) {
-                    cx.stats.stale();
-                }
-            }
-        }
-    }
-
-    fn become_ready(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: ConnId,
-        established: Established,
-        resumable: bool,
-    ) {
-        count(&mut cx.stats.readies);
-        self.ever_ready = true;
-        let rotate_at = rotation::draw_rotate_at(cx, &mut self.jitter);
-        let Some(connection) = connection(&mut self.state, conn) else { return };
-        let asked = connection.session;
-        connection.session = match established {
-            Established::Resumed => asked,
-            Established::Fresh => Session::Fresh,
-        };
-        connection.resumable = resumable;
-        connection.ready(cx.now, rotate_at);
-        let (session, spread) = (connection.session, connection.spread);
-        if asked == Session::Resume && session == Session::Fresh {
-            self.sessions.charge(&cx.policy.sessions, cx.now);
-        }
-        if self.is_current(conn) {
-            self.continue_with(resumable, session, spread);
-        } else {
-            self.progressed(cx, conn);
-        }
-        self.unsettled.0 |= Unsettled::MOVED;
-        self.changed();
-    }
-
-    /// The current connection is ready: says how it continues the one before (P14).
-    fn continue_with(&mut self, resumable: bool, session: Session, spread: MaybeMillis) {
-        self.cause = None;
-        self.failures.negotiated(spread);
-        self.sessions.established(resumable, session);
-        if session == Session::Fresh {
-            self.unsettled.0 |= Unsettled::BEGUN;
-        }
-        self.continuity = match session {
-            Session::Resume if self.ready_since_start => Continuity::Resumed,
-            Session::Fresh if self.ready_since_start => {
-                self.losses = self.losses.saturating_add(1);
-                Continuity::Lost
-            }
-            Session::Resume | Session::Fresh => Continuity::First,
-        };
-        self.ready_since_start = true;
-    }
-
-    /// Bytes arrived on `conn`. False, and counted, if it is not held (P6).
-    pub(crate) fn heard(&mut self, cx: &mut Context<'_>, conn: ConnId) -> bool {
-        if !self.is_held(conn) {
-            cx.stats.stale();
-            return false;
-        }
-        if let Some(connection) = connection(&mut self.state, conn) {
-            connection.heard(cx.now);
-            let deadline = connection.deadline(cx.policy);
-            self.wake_by(deadline);
-        }
-        true
-    }
-
-    /// What the server told while all was well. The last one told wins.
-    fn agree(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: ConnId,
-        heartbeat: Option<Millis>,
-        spread: Option<Millis>,
-    ) {
-        if !self.heard(cx, conn) {
-            return;
-        }
-        let jitter = &mut self.jitter;
-        let Some(connection) = connection(&mut self.state, conn) else { return };
-        connection.spread = spread.map_or(connection.spread, MaybeMillis::some);
-        let (ready, spread) = (connection.is_ready(), connection.spread);
-        let terms = cx.policy.heartbeat.as_ref();
-        if let (Some(every), Some(terms)) = (heartbeat, terms) {
-            if let Some(liveness) = connection.liveness() {
-                liveness.agree(terms, every, cx.policy.server_delay_max, jitter);
-            }
-        }
-        if ready && self.is_current(conn) {
-            self.failures.negotiated(spread);
-        }
-        self.changed();
-    }
-
-    /// The server cannot resume: before ready the attempt has failed, and the next one is fresh.
-    fn session_lost(&mut self, cx: &mut Context<'_>, conn: ConnId) {
-        if !self.heard(cx, conn) {
-            return;
-        }
-        let beside = matches!(self.state, State::Up { .. }) && !self.is_current(conn);
-        if !beside {
-            self.sessions.forget();
-        }
-        let Some(connection) = connection(&mut self.state, conn) else { return };
-        connection.resumable = false;
-        if connection.is_ready() {
-            return;
-        }
-        if beside {
-            self.fail_successor(cx, conn, Verdict::FreshSession, Some(Why::SessionLost));
-        } else {
-            let ended = Ended::of(connection, cx, Cause::SessionLost, Verdict::FreshSession);
-            self.abort(conn, Why::SessionLost);
-            self.end(cx, ended);
-        }
-    }
-
-    /// The first report of an end decides; afterwards the connection is not held (P12).
-    #[inline]
-    fn closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: Closure) {
-        match &self.state {
-            State::Up { current, .. } if current.id == conn => {
-                let endpoint = current.endpoint;
-                let verdict = self.read(cx, endpoint, &closure);
-                let cause = Cause::Closed { by: closure.by, fact: closure.fact };
-                let State::Up { current, .. } = &self.state else { return };
-                let ended = Ended::of(current, cx, cause, verdict);
-                self.end(cx, ended);
-            }
-            State::Idle
-            | State::Waiting(_)
-            | State::Up { .. }
-            | State::Closing(_)
-            | State::Halted(_) => self.other_closed(cx, conn, &closure),
-        }
-    }
-
-    /// What lies beside the current connection, or is closing, is gone; or nothing that is held.
-    #[cold]
-    fn other_closed(&mut self, cx: &mut Context<'_>, conn: ConnId, closure: &Closure) {
-        let Some(endpoint) = self.endpoint_of(conn) else {
-            return cx.stats.stale();
-        };
-        let verdict = self.read(cx, endpoint, closure);
-        match &self.state {
-            State::Up { rotation, .. } => {
-                let beside = rotation.successor().is_some();
-                if let (Verdict::RetryWithin { from, .. }, true) = (verdict, beside) {
-                    self.raise_floor(cx, endpoint, from.nanos());
-                }
-                self.side_closed(cx, conn, verdict);
-            }
-            State::Closing(closing) => {
-                let closing = *closing;
-                self.closed_gracefully(cx, closing);
-            }
-            State::Idle | State::Waiting(_) | State::Halted(_) => {}
-        }
-    }
-
-    /// What a closure means, the wait that it asks for taken to heart.
-    #[inline]
-    fn read(&mut self, cx: &Context<'_>, endpoint: Endpoint, closure: &Closure) -> Verdict {
-        if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {
-            self.raise_floor(cx, endpoint, wait.nanos());
-        }
-        classify(cx.policy.rules.as_slice(), *closure)
-    }
-
-    fn closed_gracefully(&mut self, cx: &mut Context<'_>, closing: Closing) {
-        match closing.then {
-            Then::Idle => self.enter(State::Idle),
-            Then::Begin => self.begin_afresh(cx),
-            Then::Lose { settled, cause } => {
-                let ended = Ended {
-                    settled,
-                    was_open: true,
-                    was_ready: true,
-                    resumed: closing.resumed,
-                    endpoint: Some(closing.endpoint),
-                    cause,
-                    verdict: Verdict::Retry,
-                };
-                self.end(cx, ended);
-            }
-        }
-    }
-}
-
-/// Attempts, ends and waits.
+/// Attempts and waits.
 impl Lifecycle {
     /// The next `Open`, if one is to be handed out. No close is owed, and none but a rotation's is
     /// made while another connection is held (P4).
@@ -873,7 +428,8 @@ impl Lifecycle {
     /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
     /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
     /// says what it dials and until when it may take.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn charge(
         &mut self,
         cx: &mut Context<'_>,
@@ -899,113 +455,8 @@ impl Lifecycle {
         (endpoint, deadline)
     }
 
-    /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
-    /// reported of it later (P12). A successor takes the place of a wait.
-    #[inline]
-    fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
-        self.cause = Some(ended.cause);
-        let successor = self.take_successor();
-        let (halted, cadence) = self.learn(cx, &ended);
-        if let Some(halted) = halted {
-            if let Some(successor) = successor {
-                self.abort(successor.id, Why::Moved);
-            }
-            return self.enter(State::Halted(halted));
-        }
-        if let Some(successor) = successor {
-            return self.promote(successor);
-        }
-        if ended.settled && ended.cause == Cause::Moved {
-            return self.wait(cx, Nanos::ZERO, false);
-        }
-        let delay = self.failures.delay(cx.policy, ended.verdict, cadence, &mut self.jitter);
-        self.wait(cx, delay.length, delay.spread);
-    }
-
-    /// What an end teaches the link: failures, endpoint, session, credentials. Says whether it halts,
-    /// and what kind of delay follows otherwise.
-    #[inline]
-    fn learn(&mut self, cx: &mut Context<'_>, ended: &Ended) -> (Option<Halted>, Cadence) {
-        cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
-        let failed = !ended.settled && ended.cause != Cause::Network;
-        let rejected = ended.verdict == Verdict::Reauthenticate;
-        if ended.settled {
-            // The only place, besides `Start`, where failures are forgotten (P8).
-            self.failures.forget();
-            self.outage.spent = Nanos::ZERO;
-            self.suspended = false;
-        }
-        self.learn_session(cx, ended, failed && !rejected);
-        let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
-        if failed && cadence == Cadence::Round {
-            self.failures.raise_within_round();
-        } else if failed {
-            self.failures.raise(&cx.policy.retry);
-        }
-        let halted = match ended.verdict {
-            Verdict::Halt => Some(Halted::Fatal),
-            Verdict::Reauthenticate => {
-                self.credentials.reject();
-                self.failures.reject();
-                let rejections = self.failures.rejections();
-                (rejections >= cx.policy.credentials.rejections).then_some(Halted::Unauthorized)
-            }
-            Verdict::RetryWithin { .. }
-            | Verdict::Retry
-            | Verdict::RetrySoon
-            | Verdict::NextEndpoint
-            | Verdict::FreshSession => None,
-        };
-        let gives_up = failed && self.gives_up(cx.policy);
-        (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
-    }
-
-    /// Failed resumes poison a session; some ends say that the server keeps it no more. A rejection of
-    /// our credentials says nothing of sessions.
-    fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
-        let rejected = ended.verdict == Verdict::Reauthenticate;
-        let ends = !rejected && ended.ends_session(cx.policy);
-        if ended.verdict == Verdict::FreshSession || ends {
-            self.sessions.forget();
-        } else if ended.resumed && ended.settled {
-            self.sessions.proven();
-        } else if ended.resumed && ended.was_open && failed {
-            self.sessions.resume_failed(&cx.policy.sessions);
-        }
-    }
-
-    /// A failure quarantines the endpoint, a settled connection forgives it, and `NextEndpoint`
-    /// leaves it whatever it was. While another one is open, a round over them goes on.
-    fn learn_endpoint(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) -> Cadence {
-        let terms = &cx.policy.endpoints;
-        if let Some(endpoint) = ended.endpoint {
-            if let Verdict::RetryWithin { from, .. } = ended.verdict {
-                self.raise_floor(cx, endpoint, from.nanos());
-            }
-            if ended.settled {
-                self.endpoints.forgive(endpoint);
-            }
-            if terms.count > 1 && (failed || ended.verdict == Verdict::NextEndpoint) {
-                self.endpoints.quarantine(endpoint, terms, cx.now);
-                if self.endpoints.lowest_open(terms, cx.now).is_some() {
-                    return Cadence::Round;
-                }
-            }
-        }
-        let suspension = cx.policy.suspend;
-        self.suspended = suspension.is_some_and(|it| self.outage.spent >= it.after);
-        if self.suspended { Cadence::Suspended } else { Cadence::Ladder }
-    }
-
-    /// The server asked for patience: never shortened, not even by `Stop` and `Start` (P9).
-    fn raise_floor(&mut self, cx: &Context<'_>, endpoint: Endpoint, wait: Nanos) {
-        let wait = wait.min(cx.policy.server_delay_max);
-        if wait != Nanos::ZERO {
-            self.endpoints.raise_floor(endpoint, cx.now.after(wait));
-        }
-    }
-
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn wait(&mut self, cx: &Context<'_>, backoff: Nanos, spread: bool) {
         let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
         let floor = self.floor_ahead(cx, endpoint);
@@ -1020,7 +471,8 @@ impl Lifecycle {
     /// The floor of `endpoint`, zero if it has passed. One that lies ahead gets a draw in
     /// `[0, max(bound, floor / 10)]` on top: clients that were told the same floor would otherwise
     /// return together.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn floor_ahead(&mut self, cx: &Context<'_>, endpoint: Endpoint) -> Instant {
         let floor = self.endpoints.floor(endpoint);
         let ahead = floor.since(cx.now);
@@ -1031,7 +483,8 @@ impl Lifecycle {
         floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn enter(&mut self, state: State) {
         self.state = state;
         self.unsettled.0 |= Unsettled::MOVED;
@@ -1039,7 +492,7 @@ impl Lifecycle {
     }
 
     /// Deadline, report and timer may differ from what they were.
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn changed(&mut self) {
         self.unsettled.0 |= Unsettled::DEADLINE;
         self.pending.set(Pending::REPORT | Pending::TIMER);
@@ -1047,9 +500,7 @@ impl Lifecycle {
 
     /// The connection is to be dropped; from now on it is not held.
     fn abort(&mut self, conn: ConnId, why: Why) {
-        if let Some(place) = self.owed.aborts.iter_mut().find(|place| place.is_none()) {
-            *place = Some((conn, why));
-        }
+        self.owed.abort(conn, why);
         self.pending.set(Pending::CLOSE);
     }
 
@@ -1075,63 +526,6 @@ impl Lifecycle {
         (&mut self.state, terms)
     }
 
-    fn gives_up(&self, policy: &Policy) -> bool {
-        let attempts = if self.ever_ready {
-            policy.give_up.attempts
-        } else {
-            policy.give_up.first_attempts.or(policy.give_up.attempts)
-        };
-        attempts.is_some_and(|attempts| self.failures.count() >= attempts)
-            || self.is_outage_over(policy)
-    }
-
-    fn is_outage_over(&self, policy: &Policy) -> bool {
-        policy.give_up.outage.is_some_and(|outage| self.outage.spent >= outage)
-    }
-
-    /// Applies one due deadline. False if there was none.
-    fn fire_one(&mut self, cx: &mut Context<'_>) -> bool {
-        let blocked = self.is_blocked();
-        match &mut self.state {
-            State::Idle | State::Halted(_) => false,
-            State::Waiting(wait) => {
-                let (turn, due) = (wait.turn, wait.due());
-                match turn {
-                    Turn::Waiting if !blocked && cx.now >= due => self.fall_due(cx),
-                    Turn::Refreshing { asked: true } if cx.now >= self.credentials.answer_by() => {
-                        self.refresh_failed(cx, false);
-                    }
-                    Turn::Waiting | Turn::Refreshing { .. } | Turn::Open => return false,
-                }
-                true
-            }
-            State::Up { current, .. } => match due_cause(current, cx) {
-                None => {
-                    // A ping may be owed, or a renewal.
-                    self.pending.set(Pending::HEAD);
-                    self.fire_side(cx)
-                }
-                Some((cause, why)) => {
-                    let ended = Ended::of(current, cx, cause, Verdict::Retry);
-                    // A connection presumed dead is aborted at once; the wait begins now.
-                    let id = current.id;
-                    self.abort(id, why);
-                    self.end(cx, ended);
-                    true
-                }
-            },
-            State::Closing(closing) => {
-                if closing.deadline.is_none_or(|deadline| cx.now < deadline) {
-                    return false;
-                }
-                let closing = *closing;
-                self.abort(closing.id, closing.why);
-                self.closed_gracefully(cx, closing);
-                true
-            }
-        }
-    }
-
     /// An attempt's time has come: it asks for credentials first, or is made.
     fn fall_due(&mut self, cx: &Context<'_>) {
         if self.is_outage_over(cx.policy) {
@@ -1140,7 +534,7 @@ impl Lifecycle {
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
-            wait.turn = Turn::Refreshing { asked: false };
+            wait.turn = Turn::RefreshOwed;
             self.pending.set(Pending::REPORT);
         } else {
             wait.turn = Turn::Open;
@@ -1213,25 +607,13 @@ impl Lifecycle {
             }
             State::Waiting(wait) => match wait.turn {
                 Turn::Waiting | Turn::Open => cx.stats.waited(spent, self.waits_for(wait)),
-                Turn::Refreshing { .. } => cx.stats.wanted(spent),
+                Turn::RefreshOwed | Turn::Refreshing => cx.stats.wanted(spent),
             },
             State::Closing(_) => cx.stats.wanted(spent),
         }
         if !self.is_blocked() {
             self.outage.spent = self.outage.spent.saturating_add(spent);
         }
-    }
-}
-
-impl Ended {
-    /// A peer that closes with 1000 or 1001 keeps the session no more, unless the policy reads these
-    /// codes otherwise.
-    fn ends_session(&self, policy: &Policy) -> bool {
-        let Cause::Closed { by: By::Peer, fact: Fact::Code(code @ (1000 | 1001)) } = self.cause
-        else {
-            return false;
-        };
-        !policy.rules().iter().any(|rule| rule.matches(Fact::Code(code)))
     }
 }
 
@@ -1247,28 +629,4 @@ fn connection(state: &mut State, conn: ConnId) -> Option<&mut Connection> {
         return Some(current);
     }
     rotation.successor_mut().filter(|successor| successor.id == conn)
-}
-
-/// Whether a deadline of the connection is due, and what that means.
-fn due_cause(connection: &mut Connection, cx: &mut Context<'_>) -> Option<(Cause, Why)> {
-    if cx.now >= connection.stage_deadline() {
-        return Some(if connection.is_open() {
-            (Cause::ReadyTimeout, Why::ReadyTimeout)
-        } else {
-            (Cause::OpenTimeout, Why::OpenTimeout)
-        });
-    }
-    let heartbeat = cx.policy.heartbeat.as_ref();
-    let liveness = connection.liveness()?;
-    match liveness.due(heartbeat, cx.policy.late_by, cx.now) {
-        Due::Alive => None,
-        Due::Overslept => {
-            count(&mut cx.stats.late_wakeups);
-            None
-        }
-        Due::Dead => {
-            cx.stats.detected(cx.now.since(liveness.last_byte()));
-            Some((Cause::Silent, Why::Silent))
-        }
-    }
 }

@@ -57,6 +57,7 @@ impl Bucket {
     pub(crate) const FULL: Self = Self { full_at: Instant::ZERO };
 
     /// The earliest instant at which the bucket has a token.
+    #[inline(never)]
     pub(crate) const fn release(self, limit: Limit) -> Instant {
         Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))
     }

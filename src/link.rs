@@ -74,6 +74,9 @@ impl Link {
 }
 
 impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
+    /// Known when it is compiled: a link without storage bears no cost of subscriptions.
+    const HAS_NO_KEYS: bool = size_of::<S>() == 0;
+
     /// A link that is not wanted yet, with one subscription per slot of `storage`: `[Slot; N]`,
     /// `Vec<Slot>` or `&mut [Slot]`. What the slots held before is overwritten.
     pub fn with_storage(policy: Policy, seed: Seed, mut storage: S) -> Self {
@@ -177,6 +180,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             | Event::CredentialsFailed { .. }
             | Event::Rotate => lifecycle.apply(&mut cx, event),
         }
+        if Self::HAS_NO_KEYS {
+            lifecycle.settle(&mut cx);
+            return Ok(());
+        }
         if lifecycle.is_unsettled()
             || cx.now >= subscriptions.wake_at()
             || subscriptions.is_rotating()
@@ -216,6 +223,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
                 self.spoken();
                 return action;
             }
+        } else if lifecycle.is_tail_next() {
+            return lifecycle.poll_tail(now);
         }
         self.poll_slowly(now)
     }
@@ -358,6 +367,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
 
 /// Applies what is due and lets lifecycle and subscriptions agree: which connection is spoken on,
 /// how far its subscriptions are, when to wake.
+#[inline]
 fn settle(
     lifecycle: &mut Lifecycle,
     subscriptions: &mut Subscriptions,
@@ -367,9 +377,13 @@ fn settle(
     // Serving may close a degraded connection or let a move begin, a successor may take over.
     loop {
         lifecycle.fire_due(cx);
-        subscriptions.steer(slots, lifecycle.speakers(cx.policy));
-        lifecycle.steered();
-        subscriptions.fire_due(&mut desk(slots, cx));
+        if lifecycle.has_moved() || subscriptions.is_rotating() {
+            subscriptions.steer(slots, lifecycle.speakers(cx.policy));
+            lifecycle.steered();
+        }
+        if cx.now >= subscriptions.wake_at() {
+            subscriptions.fire_due(&mut desk(slots, cx));
+        }
         if !subscriptions.is_on_successor() {
             lifecycle.serve(cx, subscriptions.counts());
         } else if subscriptions.is_all_answered() {

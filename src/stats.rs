@@ -206,11 +206,13 @@ impl Stats {
 }
 
 /// One more. Nothing happens 2^64 times.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn count(counter: &mut u64) {
     *counter = counter.wrapping_add(1);
 }
 
 /// Spans that do not overlap never add up to more than the clock has run.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn add(sum: &mut u64, time: Nanos) {
     *sum = sum.wrapping_add(time.0);
 }

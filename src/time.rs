@@ -3,6 +3,7 @@
 //! The core never reads a clock: each call carries the driver's `now`. [`Instant`] is the driver's
 //! clock, [`Millis`] the compact span that events carry, and policies take [`Duration`].
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
 
@@ -11,11 +12,57 @@ use core::time::Duration;
 /// The clock must not run ahead of real time. It should go on during a suspend (`CLOCK_BOOTTIME`
 /// rather than `CLOCK_MONOTONIC` where there is a choice), or a link learns of the lost hours only
 /// from its peer. A `now` that runs backwards counts as the latest seen; all arithmetic saturates.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
+
+// Derived, each comparison would go through an `Ordering`: three times as much code where a word has
+// 32 bits.
+impl PartialOrd for Instant {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    #[inline]
+    fn lt(&self, other: &Self) -> bool {
+        self.0 < other.0
+    }
+
+    #[inline]
+    fn le(&self, other: &Self) -> bool {
+        self.0 <= other.0
+    }
+
+    #[inline]
+    fn gt(&self, other: &Self) -> bool {
+        self.0 > other.0
+    }
+
+    #[inline]
+    fn ge(&self, other: &Self) -> bool {
+        self.0 >= other.0
+    }
+}
+
+impl Ord for Instant {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn max(self, other: Self) -> Self {
+        if self.0 > other.0 { self } else { other }
+    }
+
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn min(self, other: Self) -> Self {
+        if self.0 < other.0 { self } else { other }
+    }
+}
 
 impl Instant {
     /// The clock's origin.
@@ -57,10 +104,13 @@ impl Instant {
         self.after(Nanos::from_duration(span))
     }
 
+    // A call is smaller than 64 bits in words of 32, saturated.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) const fn since(self, earlier: Self) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) const fn after(self, span: Nanos) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -178,5 +228,21 @@ impl Nanos {
 
     pub(crate) const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// An `Option<Nanos>` in the space of a [`Nanos`]. The longest span is one nanosecond shorter in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct MaybeNanos(u64);
+
+impl MaybeNanos {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    pub(crate) const fn some(nanos: Nanos) -> Self {
+        Self(if nanos.0 == u64::MAX { u64::MAX - 1 } else { nanos.0 })
+    }
+
+    pub(crate) const fn get(self) -> Option<Nanos> {
+        if self.0 == u64::MAX { None } else { Some(Nanos(self.0)) }
     }
 }

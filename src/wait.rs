@@ -43,8 +43,10 @@ pub(crate) struct Wait {
 pub(crate) enum Turn {
     /// Its time has not come.
     Waiting,
-    /// It needs credentials, and was told to the driver or not.
-    Refreshing { asked: bool },
+    /// It needs credentials, and the driver is to be told so.
+    RefreshOwed,
+    /// The driver was told.
+    Refreshing,
     /// Its `Open` waits to be handed out.
     Open,
 }
@@ -105,7 +107,7 @@ impl Wait {
     /// while it was `blocked` waits for that draw too, or a fleet would dial in one tick. An attempt
     /// that waits for its credentials is under way and left alone (P13).
     pub(crate) fn hint(&mut self, blocked: bool, terms: &mut Terms<'_>) {
-        if self.turn == (Turn::Refreshing { asked: true }) {
+        if self.turn == Turn::Refreshing {
             return;
         }
         if self.hint == Instant::ZERO {
@@ -127,7 +129,8 @@ impl Wait {
     }
 
     /// Works out when the attempt is due (P1, P9): limits and floors only lengthen (P8).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) fn decide(&mut self, terms: &mut Terms<'_>) {
         (self.due, self.decided_by) = (self.backoff, WaitsFor::Backoff);
         self.extend(self.floor, WaitsFor::Floor);

@@ -3,7 +3,7 @@
 use super::Failures;
 use crate::policy::{Policy, Retry, TABLE_END};
 use crate::snapshot::record;
-use crate::time::{MaybeMillis, Millis, Nanos};
+use crate::time::{MaybeMillis, MaybeNanos, Millis, Nanos};
 
 impl Failures {
     pub(crate) fn record(&self) -> record::Failures {
@@ -14,7 +14,7 @@ impl Failures {
             capped: self.capped,
             soon_spent: self.soon_spent,
             rejections: self.rejections,
-            told_spread_ns: self.told_spread.map(|spread| spread.0),
+            told_spread_ns: self.told_spread.get().map(|spread| spread.0),
             negotiated_spread_ms: self.negotiated.get().map(Millis::get),
             spread_begun: self.spread_begun,
         }
@@ -23,6 +23,7 @@ impl Failures {
     /// The bound is the policy's at this level; spans are cut to what the policy allows.
     pub(crate) fn restored(record: &record::Failures, policy: &Policy) -> Self {
         let told_longest = told_longest(policy);
+        let told = record.told_spread_ns.map(|spread| Nanos(spread).min(told_longest));
         let negotiated =
             record.negotiated_spread_ms.map(|millis| MaybeMillis::some(Millis::new(millis)));
         Self {
@@ -33,7 +34,7 @@ impl Failures {
             capped: record.capped,
             soon_spent: record.soon_spent,
             rejections: record.rejections,
-            told_spread: record.told_spread_ns.map(|spread| Nanos(spread).min(told_longest)),
+            told_spread: told.map_or(MaybeNanos::NONE, MaybeNanos::some),
             negotiated: negotiated.unwrap_or(MaybeMillis::NONE),
             spread_begun: record.spread_begun,
         }

@@ -1,6 +1,6 @@
 //! What a snapshot keeps of the endpoints.
 
-use super::{Endpoints, Health};
+use super::{Endpoints, present};
 use crate::policy::Policy;
 use crate::snapshot::{Clock, record, unless_zero};
 use crate::time::Instant;
@@ -8,11 +8,12 @@ use crate::time::Instant;
 impl Endpoints {
     pub(crate) fn record(&self, policy: &Policy, now: Instant) -> record::Endpoints {
         let mut endpoints = record::Endpoints::NONE;
-        for (_, health) in self.present(&policy.endpoints) {
+        let known = self.floors.iter().zip(&self.quarantined_until).zip(&self.quarantines);
+        for ((floor, until), quarantines) in known.take(usize::from(policy.endpoints.count)) {
             endpoints.push(record::Endpoint {
-                floor_ns: unless_zero(health.floor, now),
-                quarantined_ns: unless_zero(health.quarantined_until, now),
-                quarantines: health.quarantines,
+                floor_ns: unless_zero(*floor, now),
+                quarantined_ns: unless_zero(*until, now),
+                quarantines: *quarantines,
             });
         }
         endpoints
@@ -24,13 +25,12 @@ impl Endpoints {
         let floor_latest = clock.now.after(policy.server_delay_max);
         let quarantine_latest = clock.now.after(policy.endpoints.quarantine_longest);
         let mut endpoints = Self::new();
-        let count = usize::from(policy.endpoints.count);
-        for (health, known) in endpoints.health.iter_mut().zip(record.as_slice()).take(count) {
-            *health = Health {
-                floor: clock.or_zero(known.floor_ns).min(floor_latest),
-                quarantined_until: clock.or_zero(known.quarantined_ns).min(quarantine_latest),
-                quarantines: known.quarantines,
-            };
+        for (endpoint, known) in present(&policy.endpoints).zip(record.as_slice()) {
+            endpoints.raise_floor(endpoint, clock.or_zero(known.floor_ns).min(floor_latest));
+            if let Some((until, quarantines)) = endpoints.quarantine_mut(endpoint) {
+                *until = clock.or_zero(known.quarantined_ns).min(quarantine_latest);
+                *quarantines = known.quarantines;
+            }
         }
         endpoints
     }

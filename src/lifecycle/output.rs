@@ -3,7 +3,6 @@
 use super::{Context, Lifecycle, Pending, State};
 use crate::action::{Action, How, Why};
 use crate::connection::Connection;
-use crate::id::ConnId;
 use crate::policy::Policy;
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -20,18 +19,16 @@ impl Lifecycle {
         if self.is_drained() {
             return None;
         }
+        if self.is_tail_next() {
+            return self.poll_tail(now);
+        }
         self.poll_pending(policy, stats, now)
     }
 
     #[inline(never)]
     fn poll_pending(&mut self, policy: &Policy, stats: &mut Stats, now: Instant) -> Option<Action> {
-        if self.is_head_pending() {
-            let mut cx = self.poll_context(policy, stats, now);
-            if let Some(action) = self.poll_head(&mut cx) {
-                return Some(action);
-            }
-        }
-        self.poll_tail(now)
+        let mut cx = self.poll_context(policy, stats, now);
+        self.poll_head(&mut cx).or_else(|| self.poll_tail(now))
     }
 
     #[inline]
@@ -55,11 +52,6 @@ impl Lifecycle {
     pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now.min(Instant::LAST));
         self.now
-    }
-
-    #[inline]
-    pub(crate) const fn is_head_pending(&self) -> bool {
-        self.pending.has(Pending::HEAD)
     }
 
     /// Close, Open, RefreshCredentials, Ping.
@@ -92,7 +84,7 @@ impl Lifecycle {
     }
 
     fn poll_close(&mut self, cx: &Context<'_>) -> Option<Action> {
-        if let Some((conn, why)) = self.owed.aborts.iter_mut().find_map(Option::take) {
+        if let Some((conn, why)) = self.owed.take_abort() {
             return Some(Action::Close { conn, how: How::Abort, why });
         }
         if let State::Closing(closing) = &mut self.state {
@@ -112,12 +104,10 @@ impl Lifecycle {
 
     fn poll_stale_close(&mut self) -> Option<Action> {
         loop {
-            let (first, last) = self.owed.stale?;
-            self.owed.stale = (first < last).then_some((first.saturating_add(1), last));
+            let conn = self.owed.take_stale()?;
             // Two at most are held.
-            if !self.is_held(ConnId(first)) {
-                let (conn, how) = (ConnId(first), How::Abort);
-                return Some(Action::Close { conn, how, why: Why::Stale });
+            if !self.is_held(conn) {
+                return Some(Action::Close { conn, how: How::Abort, why: Why::Stale });
             }
         }
     }
@@ -144,6 +134,12 @@ impl Lifecycle {
         self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
     }
 
+    /// Whether nothing comes before report and timer.
+    #[inline]
+    pub(crate) const fn is_tail_next(&self) -> bool {
+        !self.pending.has(Pending::HEAD | Pending::SPEECH)
+    }
+
     /// Tells whether the subscriptions may have something to say.
     #[inline]
     pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
@@ -167,21 +163,28 @@ impl Lifecycle {
     #[inline]
     pub(crate) fn poll_tail(&mut self, now: Instant) -> Option<Action> {
         if self.pending.has(Pending::REPORT) {
-            self.pending.clear(Pending::REPORT);
-            let status = self.status();
-            if status != self.told {
-                self.told = status;
-                return Some(Action::Report(status));
-            }
+            return self.poll_report(now);
         }
-        self.pending.0 = 0;
-        self.advance(now);
-        self.poll_timer()
+        self.poll_timer(now)
+    }
+
+    #[inline(never)]
+    fn poll_report(&mut self, now: Instant) -> Option<Action> {
+        self.pending.clear(Pending::REPORT);
+        let status = self.status();
+        if status == self.told {
+            return self.poll_timer(now);
+        }
+        self.told = status;
+        Some(Action::Report(status))
     }
 
     /// Re-arms only to fire earlier or after it fired: an early timer is harmless, and postponing
-    /// costs no call.
-    fn poll_timer(&mut self) -> Option<Action> {
+    /// costs no call. The last of all: nothing is left to be told then.
+    #[inline(never)]
+    fn poll_timer(&mut self, now: Instant) -> Option<Action> {
+        self.pending.0 = 0;
+        self.advance(now);
         if self.wake_at == Instant::MAX {
             let armed = self.armed != Instant::MAX;
             self.armed = Instant::MAX;

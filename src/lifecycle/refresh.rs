@@ -20,13 +20,13 @@ impl Lifecycle {
             State::Up { current, rotation } => (&mut rotation.turn, current.is_ready()),
             State::Idle | State::Closing(_) | State::Halted(_) => return None,
         };
-        let for_attempt = *turn == Turn::Refreshing { asked: false };
+        let for_attempt = *turn == Turn::RefreshOwed;
         let for_renewal = renews && self.credentials.is_renewal_owed();
         if !for_attempt && !for_renewal {
             return None;
         }
         if for_attempt {
-            *turn = Turn::Refreshing { asked: true };
+            *turn = Turn::Refreshing;
         }
         let ticket = self.credentials.ask(&cx.policy.credentials, cx.now);
         self.wake_at = self.wake_at.min(self.credentials.answer_by());
@@ -43,7 +43,7 @@ impl Lifecycle {
         let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
         self.credentials.fetched(run_out, renew_at);
         match &mut self.state {
-            State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
+            State::Waiting(wait) if wait.turn == Turn::Refreshing => {
                 wait.refreshed();
             }
             State::Up { .. } => self.rotation_refreshed(),
@@ -64,7 +64,7 @@ impl Lifecycle {
     /// or once the connection that it was for is gone, it counts until its time is over (P13).
     fn answered(&mut self, cx: &Context<'_>, ticket: Ticket) -> bool {
         let falls_due = match &self.state {
-            State::Waiting(wait) => wait.turn == (Turn::Refreshing { asked: true }),
+            State::Waiting(wait) => wait.turn == Turn::Refreshing,
             State::Up { .. } => true,
             State::Idle | State::Closing(_) | State::Halted(_) => false,
         };
@@ -79,7 +79,7 @@ impl Lifecycle {
     pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fatal: bool) {
         self.credentials.give_up();
         match &self.state {
-            State::Waiting(wait) if wait.turn == (Turn::Refreshing { asked: true }) => {
+            State::Waiting(wait) if wait.turn == Turn::Refreshing => {
                 let ended = Ended {
                     settled: false,
                     was_open: false,

@@ -14,9 +14,8 @@
 //! successor is the link's attempt: there is never a third connection (P4). Without a `rotate` in the
 //! policy a move is break before make: a graceful close, then the next attempt.
 
-use super::{
-    Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, due_cause, limits,
-};
+use super::deadlines::due_cause;
+use super::{Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, limits};
 use crate::action::{Action, Session, Why};
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Stage};
@@ -37,8 +36,9 @@ pub(super) struct Rotation {
     pub(super) turn: Turn,
     /// Credentials were fetched for this attempt.
     refreshed: bool,
-    /// No attempt before: the ladder's end, or a limit's.
-    not_before: Instant,
+    /// No attempt before: the ladder's end, or a limit's. While there is a successor: when it has
+    /// made no progress for too long.
+    until: Instant,
     /// Attempts in a row that failed beside this connection.
     failures: u8,
     /// A server said that there is no point; until the next connection.
@@ -48,11 +48,7 @@ pub(super) struct Rotation {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Side {
     Alone,
-    Successor {
-        connection: Connection,
-        /// When it has made no progress for too long.
-        stalls_at: Instant,
-    },
+    Successor(Connection),
     /// The connection that was taken over from.
     Leaving {
         id: ConnId,
@@ -70,7 +66,7 @@ impl Rotation {
             side: Side::Alone,
             turn: Turn::Waiting,
             refreshed: false,
-            not_before: Instant::ZERO,
+            until: Instant::ZERO,
             failures: 0,
             barred: false,
         }
@@ -80,23 +76,24 @@ impl Rotation {
     pub(super) fn begun(&mut self, connection: Connection, cx: &Context<'_>) {
         self.turn = Turn::Waiting;
         self.refreshed = false;
-        self.side = Side::Successor { connection, stalls_at: stalls_at(cx) };
+        self.side = Side::Successor(connection);
+        self.until = stalls_at(cx);
     }
 
     pub(super) const fn is_under_way(&self) -> bool {
-        matches!(self.side, Side::Successor { .. })
+        matches!(self.side, Side::Successor(_))
     }
 
     pub(super) const fn successor(&self) -> Option<&Connection> {
         match &self.side {
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Alone | Side::Leaving { .. } => None,
         }
     }
 
     pub(super) const fn successor_mut(&mut self) -> Option<&mut Connection> {
         match &mut self.side {
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Alone | Side::Leaving { .. } => None,
         }
     }
@@ -105,7 +102,7 @@ impl Rotation {
     pub(super) const fn beside(&self) -> Option<(ConnId, Endpoint)> {
         match &self.side {
             Side::Alone => None,
-            Side::Successor { connection, .. } => Some((connection.id, connection.endpoint)),
+            Side::Successor(connection) => Some((connection.id, connection.endpoint)),
             Side::Leaving { id, endpoint, .. } => Some((*id, *endpoint)),
         }
     }
@@ -163,7 +160,7 @@ impl Lifecycle {
     /// When the next rotation is due; never while something else must come first (P2).
     fn rotation_due(&self, policy: &Policy, current: &Connection, rotation: &Rotation) -> Instant {
         let restored = matches!(current.stage, Stage::Live | Stage::Degraded);
-        let free = rotation.side == Side::Alone && rotation.turn == Turn::Waiting;
+        let free = matches!(rotation.side, Side::Alone) && matches!(rotation.turn, Turn::Waiting);
         if !free || rotation.barred || !restored || self.is_blocked() {
             return Instant::MAX;
         }
@@ -174,7 +171,7 @@ impl Lifecycle {
         } else {
             Instant::MAX
         };
-        current.rotate_at.min(return_at).max(rotation.not_before)
+        current.rotate_at.min(return_at).max(rotation.until)
     }
 
     /// Whether nothing beside a ready current connection can have a deadline, as is so for most
@@ -195,9 +192,7 @@ impl Lifecycle {
     ) -> Instant {
         let side = match &rotation.side {
             Side::Alone => self.rotation_due(policy, current, rotation),
-            Side::Successor { connection, stalls_at } => {
-                connection.deadline(policy).min(*stalls_at)
-            }
+            Side::Successor(connection) => connection.deadline(policy).min(rotation.until),
             Side::Leaving { deadline, .. } => deadline.unwrap_or(Instant::MAX),
         };
         side.min(self.renewal_deadline(policy))
@@ -216,8 +211,8 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return false };
         match &mut rotation.side {
             Side::Alone => {}
-            Side::Successor { connection, stalls_at } => {
-                let stalled = (cx.now >= *stalls_at).then_some(Why::Moved);
+            Side::Successor(connection) => {
+                let stalled = (cx.now >= rotation.until).then_some(Why::Moved);
                 let due = due_cause(connection, cx).map(|(_, why)| why).or(stalled);
                 let id = connection.id;
                 if due.is_some() {
@@ -249,15 +244,11 @@ impl Lifecycle {
         }
         if free_at > cx.now {
             let within = cx.policy.attempts.map_or(cx.policy.retry.first_within, |it| it.interval);
-            rotation.not_before = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
+            rotation.until = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
             return self.changed();
         }
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
-        rotation.turn = if needed && !rotation.refreshed {
-            Turn::Refreshing { asked: false }
-        } else {
-            Turn::Open
-        };
+        rotation.turn = if needed && !rotation.refreshed { Turn::RefreshOwed } else { Turn::Open };
         self.changed();
         self.pending.set(Pending::ATTEMPT);
     }
@@ -295,7 +286,7 @@ impl Lifecycle {
     /// Credentials for a rotation are at hand.
     pub(super) fn rotation_refreshed(&mut self) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if matches!(rotation.turn, Turn::Refreshing { .. }) {
+        if matches!(rotation.turn, Turn::RefreshOwed | Turn::Refreshing) {
             rotation.turn = Turn::Waiting;
             rotation.refreshed = true;
         }
@@ -304,7 +295,7 @@ impl Lifecycle {
     /// Credentials for a rotation could not be had. One that has not asked yet asks by itself.
     pub(super) fn rotation_not_refreshed(&mut self, cx: &Context<'_>, fatal: bool) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if rotation.turn == (Turn::Refreshing { asked: true }) {
+        if rotation.turn == Turn::Refreshing {
             rotation.turn = Turn::Waiting;
             rotation.barred |= fatal;
             self.rotate_later(cx);
@@ -317,10 +308,8 @@ impl Lifecycle {
     /// The successor opened, is ready, or was answered on.
     pub(crate) fn progressed(&mut self, cx: &Context<'_>, conn: ConnId) {
         let State::Up { rotation, .. } = &mut self.state else { return };
-        if let Side::Successor { connection, stalls_at: at } = &mut rotation.side {
-            if connection.id == conn {
-                *at = stalls_at(cx);
-            }
+        if rotation.successor().is_some_and(|it| it.id == conn) {
+            rotation.until = stalls_at(cx);
         }
     }
 
@@ -405,7 +394,7 @@ impl Lifecycle {
         rotation.failures = rotation.failures.saturating_add(1);
         rotation.refreshed = false;
         let delay = side_draw(&cx.policy.retry, rotation.failures, &mut self.jitter);
-        rotation.not_before = cx.now.after(delay);
+        rotation.until = cx.now.after(delay);
         self.changed();
     }
 
@@ -414,7 +403,7 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return };
         match &rotation.side {
             Side::Alone => {}
-            Side::Successor { .. } => self.fail_successor(cx, conn, verdict, None),
+            Side::Successor(_) => self.fail_successor(cx, conn, verdict, None),
             Side::Leaving { .. } => {
                 rotation.side = Side::Alone;
                 self.changed();
@@ -427,7 +416,7 @@ impl Lifecycle {
         let State::Up { rotation, .. } = &mut self.state else { return None };
         match core::mem::replace(&mut rotation.side, Side::Alone) {
             Side::Alone => None,
-            Side::Successor { connection, .. } => Some(connection),
+            Side::Successor(connection) => Some(connection),
             Side::Leaving { id, .. } => {
                 self.abort(id, Why::Moved);
                 None

@@ -40,7 +40,7 @@ impl Lifecycle {
 
     /// The state as the application sees it.
     #[must_use]
-    #[inline(never)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub fn status(&self) -> Status {
         let base = Status { losses: self.losses, ..Status::IDLE };
         match &self.state {
@@ -111,7 +111,8 @@ impl Lifecycle {
     /// Whether credentials are being fetched for the attempt, or about to be.
     const fn is_refreshing(&self, wait: &Wait) -> bool {
         match wait.turn {
-            Turn::Refreshing { asked } => asked || !self.is_blocked(),
+            Turn::RefreshOwed => !self.is_blocked(),
+            Turn::Refreshing => true,
             Turn::Waiting | Turn::Open => false,
         }
     }

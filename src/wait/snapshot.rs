@@ -22,8 +22,8 @@ impl Wait {
             refreshed: self.refreshed,
             turn: match self.turn {
                 Turn::Waiting => record::Turn::Waiting,
-                Turn::Refreshing { asked: false } => record::Turn::RefreshOwed,
-                Turn::Refreshing { asked: true } => record::Turn::Refreshing,
+                Turn::RefreshOwed => record::Turn::RefreshOwed,
+                Turn::Refreshing => record::Turn::Refreshing,
                 Turn::Open => record::Turn::Open,
             },
         }
@@ -74,8 +74,8 @@ impl Wait {
         match turn {
             _ if terms.now < self.due => Turn::Waiting,
             record::Turn::Open => Turn::Open,
-            record::Turn::RefreshOwed if refreshes => Turn::Refreshing { asked: false },
-            record::Turn::Refreshing if refreshes => Turn::Refreshing { asked: true },
+            record::Turn::RefreshOwed if refreshes => Turn::RefreshOwed,
+            record::Turn::Refreshing if refreshes => Turn::Refreshing,
             record::Turn::Waiting | record::Turn::RefreshOwed | record::Turn::Refreshing => {
                 Turn::Waiting
             }
