@@ -99,7 +99,8 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
         Noted::Asked { link }.say();
         if setting.manner == Manner::Busy {
             let mut refusal = ErrorResponse::new(None);
-            *refusal.status_mut() = redial_tokio::tungstenite::http::StatusCode::SERVICE_UNAVAILABLE;
+            *refusal.status_mut() =
+                redial_tokio::tungstenite::http::StatusCode::SERVICE_UNAVAILABLE;
             return Err(refusal);
         }
         Ok(response)

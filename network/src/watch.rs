@@ -45,6 +45,10 @@ impl Watch {
         &mut self.links[link]
     }
 
+    pub(crate) fn first(&self) -> Option<&Link> {
+        self.links.first()
+    }
+
     pub(crate) fn told(&mut self, told: Told) {
         match told {
             Told::Status { link, at, phase, cause } => {
@@ -121,6 +125,16 @@ impl Watch {
     pub(crate) fn is_tidy(&self, links: usize) -> bool {
         let of: BTreeSet<usize> = self.held.values().map(|held| held.link).collect();
         self.held.len() == links && of.len() == links
+    }
+
+    /// How many connections servers hold.
+    pub(crate) fn connections(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many upgrades servers were asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.links.iter().map(|link| link.asked.len()).sum()
     }
 
     pub(crate) fn opens(&self) -> usize {
