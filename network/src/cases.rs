@@ -2,10 +2,30 @@
 
 use std::time::Duration;
 
-use crate::faults::{SLACK, recovery};
+use crate::faults::{NIGHT, SLACK, recovery};
 use crate::lines::{Manner, monotonic_ns};
 use crate::strike::{begin, end, since};
 use crate::world::World;
+
+/// A machine that falls asleep while a ping is under way, and wakes: that the answer is late says
+/// nothing of the peer, which is asked once more.
+pub(crate) fn suspended_while_asked(world: &mut World) -> Result<String, String> {
+    begin(world)?;
+    let attempts = world.watch.opens();
+    let heartbeat = world.setup.policy.heartbeat().expect("the policies here have one");
+    world.stop_server();
+    world.pass(heartbeat.ping_after() + SLACK);
+    world.jump(NIGHT);
+    world.pass(heartbeat.dead_after());
+    world.continue_server();
+    world.pass(heartbeat.dead_after() + SLACK);
+    let late = world.figures().late_wakeups;
+    if late != 1 || world.watch.opens() > attempts {
+        return Err(format!("{late} late wake-ups, {} attempts", world.watch.opens() - attempts));
+    }
+    end(world, Duration::ZERO)?;
+    Ok("asked once more, and nothing | asked once more, and nothing".to_owned())
+}
 
 /// Another process goes on from the snapshot of one that was killed.
 pub(crate) fn client_killed(world: &mut World) -> Result<String, String> {

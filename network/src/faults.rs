@@ -70,6 +70,7 @@ pub(crate) fn all() -> Vec<Fault> {
     let tls = Setup { tls: true, ..ours.clone() };
     let stores = Setup { stores: true, ..ours.clone() };
     let crowd = Setup { policy: CROWD, links: 2000, topics: 4, ..ours.clone() };
+    let sleepy = Setup { policy: SLEEPY, ..ours.clone() };
     let mut faults = Vec::new();
     let mut add = |name, setup: &Setup, run| {
         faults.push(Fault { name, setup: setup.clone(), run });
@@ -92,6 +93,7 @@ pub(crate) fn all() -> Vec<Fault> {
             add(name, &theirs, Run::Struck(strike));
         }
     }
+    add("suspended-while-asked", &sleepy, Run::Own(cases::suspended_while_asked));
     add("client-killed", &stores, Run::Own(cases::client_killed));
     add("client-crash-loop", &stores, Run::Own(cases::client_crash_loop));
     add("crowd", &crowd, Run::Own(cases::crowd));
@@ -369,6 +371,12 @@ const QUICK: Policy = Policy::builder()
     .late_by(Duration::from_millis(700))
     .build_const();
 
+/// Waits longer for an answer, so that a machine can fall asleep meanwhile.
+const SLEEPY: Policy = QUICK
+    .to_builder()
+    .heartbeat(Some(Heartbeat::new(Duration::from_millis(500), Duration::from_secs(2))))
+    .build_const();
+
 /// For many at once on a small machine.
 const CROWD: Policy = Policy::builder()
     .retry(Duration::from_millis(500), Duration::from_secs(4))
@@ -383,6 +391,6 @@ const CROWD: Policy = Policy::builder()
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
 /// How long most faults last: time enough for several attempts.
 const LASTS: Duration = Duration::from_secs(3);
-const NIGHT: Duration = Duration::from_secs(8 * 3600);
+pub(crate) const NIGHT: Duration = Duration::from_secs(8 * 3600);
 /// Longer than `late_by` beyond each deadline of the heartbeat, shorter than the server's patience.
 const FROZEN: Duration = Duration::from_secs(3);

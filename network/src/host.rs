@@ -118,6 +118,8 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        // With the namespace it would go, too, but not at once.
+        run("ip link del client");
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
