@@ -360,7 +360,7 @@ const fn io(kind: IoKind) -> Cause {
 
 /// Everything soon, but for `open_within`, under the second after which a lost SYN is sent again: each
 /// that reaches the server is an attempt.
-const QUICK: Policy = Policy::builder()
+pub(crate) const QUICK: Policy = Policy::builder()
     .retry(Duration::from_millis(100), Duration::from_millis(800))
     .first_within(Duration::from_millis(100))
     .attempts(Limit::new(5, Duration::from_millis(500)))

@@ -9,6 +9,7 @@ mod host;
 mod lines;
 mod orders;
 mod server;
+mod soak;
 mod strike;
 mod watch;
 mod world;
@@ -24,13 +25,33 @@ fn main() -> ExitCode {
     match words[..] {
         ["serve", setting] => alone(server::run(read(setting))),
         ["client", setting] => alone(client::run(read(setting))),
-        ["faults", ref names @ ..] => return check(names),
-        _ => {
-            eprintln!("redial-network: run scripts/check-network or scripts/soak");
-            return ExitCode::from(2);
+        ["soak", minutes, seed] => {
+            let (minutes, seed) = (minutes.parse(), seed.parse());
+            let (Ok(minutes), Ok(seed)) = (minutes, seed) else { return usage() };
+            return soak(minutes, seed);
         }
+        ["faults", ref names @ ..] => return check(names),
+        _ => return usage(),
     }
     ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("run scripts/check-network [NAME…] or scripts/soak [MINUTES [SEED]]");
+    ExitCode::from(2)
+}
+
+fn soak(minutes: f64, seed: u64) -> ExitCode {
+    match soak::run(minutes, seed) {
+        Ok(()) => {
+            println!("passed");
+            ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            println!("FAILED: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(setting: &str) -> T {

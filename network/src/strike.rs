@@ -49,6 +49,7 @@ pub(crate) fn run(strike: &Strike, world: &mut World) -> Result<String, String> 
     }
     let late = if strike.holds_up { since(struck_at) } else { Duration::ZERO };
     end(world, late)?;
+    kernel_agrees(world)?;
     Ok(match noticed {
         Some((cause, after)) => {
             format!(
@@ -140,18 +141,20 @@ pub(crate) fn end(world: &mut World, late: Duration) -> Result<(), String> {
     if let Some(over) = world.watch.attempts_over(&world.setup.policy, late + SLACK) {
         return Err(over);
     }
-    let (syns, opens, dialled) = (world.syns(), world.watch.opens(), world.watch.dialled());
-    // With more patience the client's kernel says the same again; of a process that is gone the
-    // attempts are not known.
-    let is_each_once = world.setup.policy.open_within() < SYN_AGAIN && !world.setup.stores;
-    if is_each_once && (syns > opens || dialled > syns) {
-        return Err(format!("{opens} attempts, {syns} at the server's kernel, {dialled} accepted"));
-    }
     let figures = world.figures();
     if figures.clock_anomalies > 0 {
         return Err(format!("{figures:?}"));
     }
     world.watch.wrong.first().map_or(Ok(()), |wrong| Err(wrong.clone()))
+}
+
+/// That what reached the server were the client's attempts and nothing else.
+fn kernel_agrees(world: &World) -> Result<(), String> {
+    let (syns, opens, dialled) = (world.syns(), world.watch.opens(), world.watch.dialled());
+    if syns > opens || dialled > syns {
+        return Err(format!("{opens} attempts, {syns} at the server's kernel, {dialled} accepted"));
+    }
+    Ok(())
 }
 
 fn causes(world: &mut World) -> &[(u64, Cause)] {
@@ -177,5 +180,3 @@ fn name(cause: Cause) -> String {
 }
 
 const STARTING: Duration = Duration::from_secs(5);
-/// After which Linux sends a lost SYN again.
-const SYN_AGAIN: Duration = Duration::from_secs(1);
