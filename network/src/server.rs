@@ -31,7 +31,7 @@ pub(crate) async fn run(setting: ServerSetting) {
     let address = format!("0.0.0.0:{}", setting.port).parse().expect("an address");
     socket.bind(address).expect("the port is free");
     let listener = socket.listen(BACKLOG).expect("it can be listened at");
-    let tls = setting.certificate.as_ref().map(|files| acceptor(files));
+    let tls = setting.certificate.as_ref().map(acceptor);
     let (close, closes) = watch::channel(0);
     tokio::spawn(async move {
         let mut orders = Orders::new();

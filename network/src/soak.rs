@@ -43,7 +43,7 @@ pub(crate) fn run(minutes: f64, seed: u64) -> Result<(), String> {
         if Instant::now() > warm {
             memory.push(world.client.resident_kib());
         }
-        check(&mut world).map_err(|wrong| format!("after {strikes} faults, {name}: {wrong}"))?;
+        check(&world).map_err(|wrong| format!("after {strikes} faults, {name}: {wrong}"))?;
         if told.elapsed() > REPORT {
             told = Instant::now();
             let (after, kib) = (begun.elapsed().as_secs(), world.client.resident_kib());
@@ -80,7 +80,7 @@ fn rest(world: &mut World, wishes: &mut fastrand::Rng, ms: u64) {
 }
 
 /// What must hold at any time.
-fn check(world: &mut World) -> Result<(), String> {
+fn check(world: &World) -> Result<(), String> {
     // Some faults stop the server: what reaches it may be as late as they last.
     if let Some(over) = world.watch.attempts_over(&QUICK, Duration::from_secs(3)) {
         return Err(over);
