@@ -358,12 +358,12 @@ const fn io(kind: IoKind) -> Cause {
     Cause::Closed { by: By::Unknown, fact: Fact::Io(kind) }
 }
 
-/// Everything soon, but for `open_within`, under the second after which a lost SYN is sent again: each
-/// that reaches the server is an attempt.
+/// Everything soon. The backoff alone would dial far more often than the limit allows. `open_within` is
+/// under the second after which a lost SYN is sent again: each that reaches the server is an attempt.
 pub(crate) const QUICK: Policy = Policy::builder()
-    .retry(Duration::from_millis(100), Duration::from_millis(800))
+    .retry(Duration::from_millis(50), Duration::from_millis(300))
     .first_within(Duration::from_millis(100))
-    .attempts(Limit::new(5, Duration::from_millis(500)))
+    .attempts(Limit::new(4, Duration::from_millis(800)))
     .open_within(Duration::from_millis(800))
     .close_within(Duration::from_millis(500))
     .settle_after(Duration::from_millis(500))
