@@ -40,7 +40,7 @@ impl Lifecycle {
     /// Whether who may be spoken to may have changed.
     #[inline]
     pub(crate) fn has_moved(&self) -> bool {
-        self.unsettled.0 & Unsettled::MOVED != 0
+        self.unsettled.0 & (Unsettled::MOVED | Unsettled::BEGUN) != 0
     }
 
     /// Who may be spoken to is known to the subscriptions.
