@@ -24,7 +24,7 @@ pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
 pub use net::{Dial, Net, Refreshed};
 #[cfg(feature = "arbitrary")]
-pub use plan::{Plan, Span, Step};
+pub use plan::{Names, Plan, Span, Step};
 pub use summary::Summary;
 pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
 pub use watched::Watched;

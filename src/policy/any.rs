@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "spans are below a hundred years, and no range is empty"
+    reason = "spans are below 584 years, and no range is empty"
 )]
 
 use core::time::Duration;
@@ -23,12 +23,11 @@ const DAYS_49: Duration = Duration::from_secs(49 * 24 * 3_600);
 
 impl<'a> Arbitrary<'a> for Policy {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
-        let policy = retry(u, Self::builder())?;
-        let policy = limits(u, policy)?;
-        let policy = deadlines(u, policy)?;
-        let policy = server(u, policy)?;
-        let policy = subscriptions(u, policy)?;
-        let policy = rules(u, policy)?;
+        let parts = [retry, limits, deadlines, server, subscriptions, rules];
+        let policy = parts.into_iter().try_fold(Self::builder(), |policy, part| {
+            // No bytes are the defaults: a shrunk policy shows what it takes.
+            if u.arbitrary()? { part(u, policy) } else { Ok(policy) }
+        })?;
         policy.build().map_err(|_| Error::IncorrectFormat)
     }
 }
@@ -62,9 +61,12 @@ fn retry(u: &mut Unstructured<'_>, policy: PolicyBuilder) -> Result<PolicyBuilde
         }
         policy.growth_table(steps.get(..len).unwrap_or(&[]))
     } else {
-        // A step of a few nanoseconds does not rise by less than twice, one of ten years by no more.
-        let numerator = u.int_in_range(2..=49)?;
-        let most = if shortest < MILLI { 1 } else { numerator - 1 };
+        let most = ((YEARS_10 * 50).as_nanos() - 1) / longest.as_nanos();
+        let most = if u.ratio(1, 8)? { u32::try_from(most).unwrap_or(u32::MAX) } else { 49 };
+        let numerator = u.int_in_range(2..=most)?;
+        // A step of a few nanoseconds does not rise by less than twice, nor one of a millisecond by
+        // less than its millionth.
+        let most = if shortest < MILLI { 1 } else { (numerator - 1).min(1_000_000) };
         policy.growth(numerator, u.int_in_range(1..=most)?)
     };
     Ok(policy.spread(option(u, MILLI, YEARS_10)?))
