@@ -94,6 +94,9 @@ impl Subscriptions {
             let list = ListId(index as u8);
             while let Some(key) = self.first_due(slots, list, now) {
                 let Some(slot) = get(slots, key) else { break };
+                // Nobody looked while the link was down: those turns are over, too.
+                let missed = turns(now.since(slot.at), terms.retry_longest);
+                slot.rounds = slot.rounds.saturating_sub(missed);
                 if slot.rounds > 0 {
                     slot.rounds = slot.rounds.saturating_sub(1);
                     slot.at = now.after(terms.retry_longest);
@@ -134,4 +137,10 @@ fn step(terms: &Terms, tries: u8, floor: Nanos) -> (u8, Nanos) {
 fn rounds(asked: Nanos, wait: Nanos) -> u16 {
     let turns = asked.0.div_ceil(wait.0.max(1));
     u16::try_from(turns.saturating_sub(1)).unwrap_or(u16::MAX)
+}
+
+/// How many turns of `wait` went by in `span`.
+fn turns(span: Nanos, wait: Nanos) -> u16 {
+    let turns = span.0.checked_div(wait.0).unwrap_or(0);
+    u16::try_from(turns).unwrap_or(u16::MAX)
 }

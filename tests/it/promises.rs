@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use redial::{
     Action, Cause, Closure, ConnId, Endpoint, Established, Event, Fact, How, Instant, IoKind,
-    Limit, Link, Misuse, Phase, Policy, Refusal, Request, Seed, Session, Slot, SubKey, WaitsFor,
-    Why,
+    Limit, Link, Millis, Misuse, Phase, Policy, Refusal, Request, Seed, Session, Slot, SubKey,
+    WaitsFor, Why,
 };
 use redial_sim::{Dial, Failure, Prompt, View, World};
 
@@ -347,6 +347,23 @@ fn p5_a_key_given_up_for_now_degrades_the_link_and_is_tried_on() -> Outcome {
     world.advance(secs(31))?;
     assert_eq!(world.status().phase, Phase::Live);
     assert_eq!(world.peer().holds(), [0, 1]);
+    Ok(())
+}
+
+#[test]
+fn p5_a_delay_that_the_server_asked_for_runs_while_the_link_is_down() -> Outcome {
+    let mut world = world();
+    world.peer().refuses(0, Some(Refusal::Retry(Some(Millis::from(secs(3_600))))));
+    world.subscribe(0)?;
+    world.start()?;
+    world.advance(secs(5))?;
+    world.peer().refuses(0, None);
+    world.peer().answers_dials(Dial::Fails(Closure::unknown().io(IoKind::Refused)));
+    world.peer().closes(Closure::peer());
+    world.advance(secs(2 * 3_600))?;
+    world.peer().answers_dials(Dial::Opens);
+    world.advance(secs(60))?;
+    assert_eq!((world.status().phase, world.peer().holds()), (Phase::Live, vec![0]));
     Ok(())
 }
 
