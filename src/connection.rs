@@ -173,7 +173,7 @@ impl Connection {
     /// Uptime that the peer has proven: from ready to its last byte, or to `now` where its own
     /// close has just arrived in time. Eight hours of suspend are no uptime.
     fn proven_uptime(&self, policy: &Policy, now: Instant, peer_closed: bool) -> Nanos {
-        let due = self.liveness.deadline(policy.heartbeat.as_ref());
+        let due = self.liveness.alarm(policy.heartbeat.as_ref());
         let in_time = now.since(due) <= policy.late_by;
         let proof = if peer_closed && in_time { now } else { self.liveness.last_byte() };
         proof.since(self.at)

@@ -152,10 +152,17 @@ impl Liveness {
         self.dead_at.min(self.ping_at(heartbeat))
     }
 
+    /// As [`Liveness::deadline`], also while the driver has not fetched the ping that is due.
+    pub(crate) fn alarm(&self, heartbeat: Option<&Heartbeat>) -> Instant {
+        let Some(heartbeat) = heartbeat else { return Instant::MAX };
+        self.dead_at.min(self.scheduled(heartbeat))
+    }
+
     fn ping_at(&self, heartbeat: &Heartbeat) -> Instant {
-        if self.owed {
-            return Instant::MAX;
-        }
+        if self.owed { Instant::MAX } else { self.scheduled(heartbeat) }
+    }
+
+    fn scheduled(&self, heartbeat: &Heartbeat) -> Instant {
         match heartbeat.pings {
             Pings::Always => self.last_ping.after(self.ping_after),
             Pings::WhenSilent if self.dead_at != Instant::MAX => Instant::MAX,

@@ -509,6 +509,20 @@ fn p8_every_interval_has_a_width_at_the_cap_too() {
     assert!(low > 5 && high > 5, "{delays:?}");
 }
 
+/// Eight hours of suspend are no uptime, also where the driver was about to fetch the ping.
+#[test]
+fn p8_a_sleep_before_a_ping_is_fetched_proves_nothing() {
+    let mut hand = Hand::new(Policy::new());
+    let conn = hand.dialled(1);
+    hand.tell(Event::Opened { conn });
+    hand.after(secs(15));
+    hand.link.handle(hand.now, Event::TimerFired).expect("no misuse");
+    hand.after(secs(8 * 3_600));
+    hand.tell(Event::Closed { conn, closure: Closure::peer() });
+    assert_eq!(hand.link.stats().settled, 0);
+    assert_eq!(hand.link.status().attempt, NonZeroU32::new(2));
+}
+
 #[test]
 fn p9_a_retry_after_is_served_whoever_asks() -> Outcome {
     let mut world = world();

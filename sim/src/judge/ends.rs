@@ -140,16 +140,13 @@ impl Judge {
             return Some(false);
         }
         let late = |due: Instant| self.now > due.saturating_add(terms.late_by);
-        let deadline_late = late(before.deadline.unwrap_or(Instant::MAX));
-        let alarm_late = it.beat.is_some_and(|beat| late(it.alarm(beat)));
-        // The deadline is a lower bound: whether it was a true one, only our own count can tell.
-        // A ping that fell due in time, and that the driver has not fetched, is no deadline any more.
-        let owed = |beat| it.ping_at.is_none() && it.alarm(beat) <= self.handled_before;
-        match (deadline_late, alarm_late) {
-            (false, _) => Some(true),
-            (true, true) if !it.beat.is_some_and(owed) => Some(false),
-            (true, _) => None,
+        if it.beat.is_some_and(|beat| late(it.alarm(beat))) {
+            return Some(false);
         }
+        // The deadline is a lower bound: whether it was a true one, only our own count can tell. And a
+        // ping that the driver has not fetched is no deadline.
+        let told = self.was_drained && !late(before.deadline.unwrap_or(Instant::MAX));
+        told.then_some(true)
     }
 
     /// The current connection ended. A successor takes its place, be it ready or not.

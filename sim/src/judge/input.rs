@@ -55,13 +55,12 @@ impl Judge {
         }
         ensure(misuse != Some(true), Promise::Total, || "misuse was accepted".into())?;
         let before = core::mem::replace(&mut self.view, view);
-        let was_drained = core::mem::replace(&mut self.drained, false);
+        self.was_drained = core::mem::replace(&mut self.drained, false);
         self.now = self.now.max(now);
-        self.handled_before = self.handled_at;
         self.handled_at = self.now;
         self.account(&before);
         let ended = if self.is_foreign(event) {
-            self.foreign(event, &before, was_drained)?;
+            self.foreign(event, &before)?;
             Ended::Nothing
         } else {
             self.quiet_until = None;
@@ -127,7 +126,7 @@ impl Judge {
     }
 
     /// It may do nothing but owe a `Close`.
-    fn foreign(&mut self, event: &Event, before: &View, was_drained: bool) -> Check {
+    fn foreign(&mut self, event: &Event, before: &View) -> Check {
         if let Event::Opened { conn } = event {
             self.owed.insert(*conn);
         }
@@ -136,7 +135,7 @@ impl Judge {
             self.quiet_until = None;
             return Ok(());
         }
-        if was_drained {
+        if self.was_drained {
             self.quiet_until = Some(deadline);
         }
         // The deadline is a lower bound: working it out again may move it later, never earlier.

@@ -89,12 +89,13 @@ pub struct Judge {
     capacity: u32,
     /// The latest instant seen: one that runs backwards counts as this.
     now: Instant,
-    /// The latest instant that came with an event, and that of the event before.
+    /// The latest instant that came with an event.
     handled_at: Instant,
-    handled_before: Instant,
     view: View,
     /// Since the last event everything was polled.
     drained: bool,
+    /// Everything was polled before the last event.
+    was_drained: bool,
     /// The event before the last whole drain.
     drained_at: Instant,
     wish: Wish,
@@ -141,9 +142,9 @@ impl Judge {
             capacity,
             now: Instant::ZERO,
             handled_at: Instant::ZERO,
-            handled_before: Instant::ZERO,
             view,
             drained: true,
+            was_drained: true,
             drained_at: Instant::ZERO,
             wish: Wish::default(),
             newest: 0,
