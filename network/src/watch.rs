@@ -186,9 +186,12 @@ mod tests {
 
     #[test]
     fn attempts_are_counted_in_every_window() {
-        let limit = Limit::new(2, Duration::from_nanos(10));
+        let limit = Limit::new(2, Duration::from_millis(10));
         let policy = Policy::builder().attempts(limit).build().unwrap();
-        let over = |times: &[u64]| over(&policy, times, Duration::from_nanos(1)).is_some();
+        let over = |millis: &[u64]| {
+            let times: Vec<_> = millis.iter().map(|millis| millis * 1_000_000).collect();
+            over(&policy, &times, Duration::from_millis(1)).is_some()
+        };
         assert!(!over(&[0, 5, 9, 19]));
         assert!(over(&[0, 5, 8]));
         assert!(over(&[0, 100, 200, 200, 201]));
