@@ -8,6 +8,7 @@ closes every connection with that code.
 import asyncio, itertools, json, sys, time
 
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 numbers = itertools.count(1)
 
@@ -29,6 +30,8 @@ async def attend(connection):
             sign, topic = what[0], int(what[1:])
             note("holds" if sign == "+" else "frees", conn, topic)
             await connection.send(f"ok {number}")
+    except ConnectionClosed:
+        pass
     finally:
         note("gone", conn)
 

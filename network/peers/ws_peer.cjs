@@ -26,7 +26,7 @@ server.on("connection", (socket, request) => {
     if (!heard) socket.terminate();
     heard = false;
     socket.ping();
-  }, 2000);
+  }, 1000);
   note("opened", conn, linkOf(request));
   socket.on("pong", () => (heard = true));
   socket.on("ping", () => (heard = true));

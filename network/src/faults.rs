@@ -212,12 +212,7 @@ const STRIKES: &[(&str, Strike)] = &[
     ),
     (
         "suspended",
-        Strike {
-            strike: |world| world.jump(NIGHT),
-            heal: |_| {},
-            lasts: Duration::from_secs(2),
-            ..STEADY
-        },
+        Strike { strike: |world| world.jump(NIGHT), heal: |_| {}, lasts: LASTS, ..STEADY },
     ),
     (
         "suspended-and-server-gone",
@@ -239,7 +234,7 @@ const STRIKES: &[(&str, Strike)] = &[
                 world.client.signal(Signal::CONT);
             },
             heal: |_| {},
-            lasts: Duration::from_secs(2),
+            lasts: LASTS,
             ..STEADY
         },
     ),
@@ -292,7 +287,7 @@ const STEADY: Strike = Strike {
     first: &[],
     then: &[],
     soon: Soon::Silence,
-    lasts: Duration::from_secs(3),
+    lasts: LASTS,
     holds_up: false,
 };
 
@@ -390,7 +385,7 @@ const CROWD: Policy = Policy::builder()
 /// What a busy machine of two cores adds.
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
 /// How long most faults last: time enough for several attempts.
-const LASTS: Duration = Duration::from_secs(3);
+const LASTS: Duration = Duration::from_secs(2);
 pub(crate) const NIGHT: Duration = Duration::from_secs(8 * 3600);
 /// Longer than `late_by` beyond each deadline of the heartbeat, shorter than the server's patience.
-const FROZEN: Duration = Duration::from_secs(3);
+const FROZEN: Duration = Duration::from_secs(2);

@@ -126,6 +126,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut held = BTreeSet::new();
     loop {
         let answer = tokio::select! {
+            // What was said while this process was stopped is heard before it counts as silence.
+            biased;
             heard = socket.next() => {
                 let Some(Ok(message)) = heard else { return };
                 silent.as_mut().reset(Instant::now() + SILENCE);
