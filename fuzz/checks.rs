@@ -82,7 +82,7 @@ impl Chain {
             }
             // What names a connection or a request may name one of the link before: that is misuse.
             Step::Hears(event) => self.tell(event),
-            Step::Helps => {
+            Step::Helps | Step::Serves => {
                 if let Some(conn) = self.newest.take() {
                     let closure = Closure::unknown().io(IoKind::Reset);
                     self.tell(Event::Closed { conn, closure });
