@@ -2,7 +2,7 @@
 
 use super::Sessions;
 use crate::limit::Bucket;
-use crate::policy::Policy;
+use crate::policy::{Policy, SESSION_LIMITS};
 use crate::snapshot::{Clock, record};
 use crate::time::Instant;
 
@@ -19,7 +19,7 @@ impl Sessions {
     /// have no application handshake to resume one in.
     pub(crate) fn restored(record: &record::Kept, policy: &Policy, clock: &Clock) -> Self {
         let terms = &policy.sessions;
-        let mut fresh = [Bucket::FULL; _];
+        let mut fresh = [Bucket::FULL; SESSION_LIMITS];
         for ((bucket, full_ns), limit) in
             fresh.iter_mut().zip(record.limits_full_ns).zip(terms.fresh)
         {
