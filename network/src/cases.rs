@@ -47,7 +47,7 @@ pub(crate) fn client_killed(world: &mut World) -> Result<String, String> {
 }
 
 /// A process that is killed as soon as it has dialled, again and again, dials no more often than one
-/// that runs on; and it may dial at once after a night.
+/// that runs on.
 pub(crate) fn client_crash_loop(world: &mut World) -> Result<String, String> {
     begin(world)?;
     let before = world.watch.asked();
