@@ -15,7 +15,7 @@
 (*   speech_stays         it stays on a successor that failed: Converges      *)
 (*   ack_is_for_the_wish  an ack is read by the present wish: Truth           *)
 (*   old_ticket_counts    an answer to an older ticket counts: StaleIsHarmless*)
-(*   asks_twice           a refresh is asked for beside another: OneRefresh   *)
+(*   asks_twice           a refresh is asked for beside another: AsksOnce     *)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS Keys, MaxConn, Budget, Fault
