@@ -19,6 +19,8 @@ mod promises;
 mod rotation;
 mod search;
 mod sizes;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod statistics;
 #[cfg(feature = "trace")]
 mod traces;
