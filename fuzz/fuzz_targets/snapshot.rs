@@ -1,8 +1,8 @@
-//! See `checks::snapshot`.
+//! See `checks::chain::snapshot`.
 #![no_main]
 #![allow(dead_code, reason = "each target has a check of its own")]
 
-#[path = "../checks.rs"]
+#[path = "../checks/mod.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::snapshot(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::chain::snapshot(bytes));

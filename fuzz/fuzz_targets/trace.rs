@@ -1,8 +1,8 @@
-//! See `checks::trace`.
+//! See `checks::trace::trace`.
 #![no_main]
 #![allow(dead_code, reason = "each target has a check of its own")]
 
-#[path = "../checks.rs"]
+#[path = "../checks/mod.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::trace(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::trace::trace(bytes));

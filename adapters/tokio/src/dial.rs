@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use redial::{Closure, ConnId, Fact, IoKind};
 use tokio::net::{TcpStream, lookup_host};
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::header::RETRY_AFTER;
 use tokio_tungstenite::tungstenite::http::{self, HeaderMap};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::log::{self, Stage};
@@ -87,13 +87,6 @@ pub(crate) fn closure(error: &Error) -> Closure {
             Closure::local().io(IoKind::Other)
         }
     }
-}
-
-/// How a close frame ends a connection.
-pub(crate) fn close_frame(frame: &Message) -> Option<Closure> {
-    let Message::Close(frame) = frame else { return None };
-    let code = frame.as_ref().map(|frame| u16::from(frame.code));
-    Some(code.map_or(Closure::peer(), |code| Closure::peer().code(code)))
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "not our enum: most kinds say nothing to us")]

@@ -80,6 +80,7 @@ mod client;
 mod clock;
 mod dial;
 mod events;
+mod frame;
 mod handle;
 mod log;
 mod outbox;
@@ -96,6 +97,9 @@ mod topics;
 pub use attempt::Attempt;
 pub use client::{Builder, Client, ConnectError, Observed};
 pub use events::{ClientEvent, Events};
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub use frame::read_all;
 pub use handle::Handle;
 pub use protocol::{BadFrame, Inbound, Protocol};
 pub use redial;

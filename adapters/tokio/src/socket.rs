@@ -9,15 +9,19 @@ use std::task::{Context, Poll};
 use futures_util::{Sink, Stream};
 use redial::{Closure, ConnId, IoKind, ItemId};
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::dial::{self, WebSocket};
+use crate::dial;
 use crate::log::{self, Stage};
 
-pub(crate) struct Socket {
+/// Over TCP, or over memory in tests of what is read.
+pub(crate) struct Socket<S = MaybeTlsStream<TcpStream>> {
     conn: ConnId,
-    stream: WebSocket,
+    stream: WebSocketStream<S>,
     waiting: VecDeque<Outgoing>,
     /// The outbox's item that was handed to the stream and not flushed yet.
     started: Option<ItemId>,
@@ -42,8 +46,8 @@ pub(crate) struct Written {
     pub(crate) item: Option<ItemId>,
 }
 
-impl Socket {
-    pub(crate) const fn new(conn: ConnId, stream: WebSocket) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(crate) const fn new(conn: ConnId, stream: WebSocketStream<S>) -> Self {
         let waiting = VecDeque::new();
         Self { conn, stream, waiting, started: None, closing: false, unread: None }
     }
@@ -90,14 +94,6 @@ impl Socket {
         self.unread.is_some()
     }
 
-    /// Whether the operating system holds bytes of the peer, or its end of the connection. Asks the
-    /// system itself: what the runtime knows of a socket may be older than the latest bytes.
-    pub(crate) fn waits_to_be_read(&self) -> bool {
-        let socket = SockRef::from(self.stream.get_ref().get_ref());
-        let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
-        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
     /// Sends what the peer takes, and never waits for it.
     ///
     /// Nothing is handed to the stream while it has bytes of its own to send, so that its buffer
@@ -131,6 +127,16 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Whether the operating system holds bytes of the peer, or its end of the connection. Asks the
+    /// system itself: what the runtime knows of a socket may be older than the latest bytes.
+    pub(crate) fn waits_to_be_read(&self) -> bool {
+        let socket = SockRef::from(self.stream.get_ref().get_ref());
+        let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the peer does not read what is sent")]
 struct Unread;
@@ -152,8 +158,7 @@ const HEADER_BYTES: usize = 14;
 mod tests {
     use std::task::Waker;
 
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_tungstenite::MaybeTlsStream;
+    use tokio::net::TcpListener;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
@@ -164,7 +169,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let stream = MaybeTlsStream::Plain(stream);
-        let stream = WebSocket::from_raw_socket(stream, Role::Client, None).await;
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
         let mut socket = Socket::new(ConnId::new(1), stream);
         let mut cx = Context::from_waker(Waker::noop());
         let large = Message::text("x".repeat(16 << 20));

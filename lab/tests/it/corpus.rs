@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../../../fuzz/checks.rs"]
+#[path = "../../../fuzz/checks/mod.rs"]
 mod checks;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -31,10 +31,15 @@ fn policy() {
 
 #[test]
 fn trace() {
-    replay("trace", checks::trace);
+    replay("trace", checks::trace::trace);
 }
 
 #[test]
 fn snapshot() {
-    replay("snapshot", checks::snapshot);
+    replay("snapshot", checks::chain::snapshot);
+}
+
+#[test]
+fn frames() {
+    replay("frames", checks::frames::frames);
 }

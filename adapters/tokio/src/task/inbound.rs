@@ -6,8 +6,8 @@ use redial::{ConnId, Event, Instant, Millis, Seen, SubKey};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Task;
-use crate::dial::close_frame;
 use crate::events::ClientEvent;
+use crate::frame::Frame;
 use crate::protocol::{Inbound, Protocol};
 
 impl<P: Protocol> Task<P> {
@@ -49,13 +49,14 @@ impl<P: Protocol> Task<P> {
 
     /// Takes a message in; how much room it took among the events.
     fn read(&mut self, now: Instant, conn: ConnId, message: Message) -> usize {
-        if let Some(closure) = close_frame(&message) {
-            self.closed(now, conn, closure);
-            return 0;
-        }
-        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
-            return 0;
-        }
+        let message = match Frame::of(message) {
+            Frame::Content(message) => message,
+            Frame::Life => return 0,
+            Frame::End(closure) => {
+                self.closed(now, conn, closure);
+                return 0;
+            }
+        };
         match self.protocol.read(conn, message) {
             Ok(inbound) => self.take_in(now, conn, inbound),
             Err(bad) => self.tell(ClientEvent::BadFrame(bad)),

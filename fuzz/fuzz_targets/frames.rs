@@ -1,0 +1,8 @@
+//! See `checks::frames::frames`.
+#![no_main]
+#![allow(dead_code, reason = "each target has a check of its own")]
+
+#[path = "../checks/mod.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::frames::frames(bytes));
