@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use redial::{Closure, ConnId, Event, Instant, IoKind, JitterKind, Link, Policy, Seed};
+use redial::{Closure, ConnId, Event, Instant, IoKind, JitterKind, Link, Policy, Seed, Suspension};
 
 const SEEDS: u64 = 10_000;
 /// The ladder doubles from 0.5 s and ends at 30 s: level 7 is the first at the cap.
@@ -84,8 +84,12 @@ fn chi_squared(counts: &[u32]) -> f64 {
     counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
 }
 
-/// What a statistic of so many bins exceeds once in a million times: Wilson and Hilferty's
-/// approximation (PNAS 17, 1931) at 4.75 standard deviations.
+/// What the statistic of uniform counts in so many bins exceeds once in a million times.
+///
+/// It is distributed as chi-squared with one degree of freedom less than there are bins, k, and the
+/// cube root of chi-squared / k is nearly normal, with mean 1 - 2/(9k) and variance 2/(9k) (Wilson and
+/// Hilferty, PNAS 17, 1931). A normal draw lies above 4.75 standard deviations once in a million times.
+/// For 20 bins that is 64, for 100 bins 181; jitter that is lost gives 190 000.
 fn critical(bins: usize) -> f64 {
     let freedom = (bins - 1) as f64;
     let spread = 2.0 / (9.0 * freedom);
@@ -98,40 +102,81 @@ fn bin(place: f64, bins: usize) -> usize {
     ((place * bins as f64) as usize).min(bins - 1)
 }
 
-#[test]
-fn p8_delays_are_uniform_on_their_interval_at_every_level_and_at_the_cap() {
-    for jitter in KINDS {
-        let mut counts = [[0; BINS]; LEVELS];
-        for seed in 0..SEEDS {
-            for (level, place) in places(jitter, seed).into_iter().enumerate() {
-                counts[level][bin(place, BINS)] += 1;
-            }
+/// Over all seeds, the delays of a level fall into each bin as often as into any other.
+fn check_uniform(text: &str, places: impl Fn(u64) -> [f64; LEVELS]) {
+    let mut counts = [[0; BINS]; LEVELS];
+    for seed in 0..SEEDS {
+        for (level, place) in places(seed).into_iter().enumerate() {
+            counts[level][bin(place, BINS)] += 1;
         }
-        for (level, counts) in counts.iter().enumerate() {
-            let statistic = chi_squared(counts);
-            let text = format!("{jitter:?}, level {}: {statistic:.1}, {counts:?}", level + 1);
-            assert!(statistic < critical(BINS), "{text}");
-        }
+    }
+    for (level, counts) in counts.iter().enumerate() {
+        let statistic = chi_squared(counts);
+        let text = format!("{text}, level {}: {statistic:.1}, {counts:?}", level + 1);
+        assert!(statistic < critical(BINS), "{text}");
     }
 }
 
 #[test]
+fn p8_delays_are_uniform_on_their_interval_at_every_level_and_at_the_cap() {
+    for jitter in KINDS {
+        check_uniform(&format!("{jitter:?}"), |seed| places(jitter, seed));
+    }
+}
+
+#[test]
+fn p8_delays_of_a_spread_and_of_a_long_outage_are_uniform() {
+    let secs = |secs: u64| secs * 1_000_000_000;
+    let spread = policy(JitterKind::Full).to_builder().spread(Some(Duration::from_secs(60)));
+    let spread = spread.build().expect("a right policy");
+    let place = |delay: u64, (from, to): (u64, u64)| {
+        assert!((from..=to).contains(&delay), "{delay} is not in {from} to {to}");
+        (delay - from) as f64 / (to - from + 1) as f64
+    };
+    check_uniform("spread", |seed| {
+        let delays = delays(spread, seed);
+        let within = |index| if index == 0 { (0, secs(60)) } else { (secs(54), secs(66)) };
+        core::array::from_fn(|index| place(delays[index], within(index)))
+    });
+    let [shortest, longest] = [40, 90].map(Duration::from_secs);
+    let suspension = Some(Suspension::new(Duration::from_millis(1), shortest, longest));
+    let outage = policy(JitterKind::Full).to_builder().suspend(suspension);
+    let outage = outage.build().expect("a right policy");
+    check_uniform("outage", |seed| {
+        // The first delay is the ladder's: nothing lasted yet.
+        let delays = delays(outage, seed);
+        core::array::from_fn(|index| place(delays[index.max(1)], (secs(40), secs(90))))
+    });
+}
+
+const SIDE: usize = 10;
+
+/// Pairs of places fall into each square as often as into any other. No place is in two pairs, or
+/// the statistic is not chi-squared.
+fn check_independent(text: &str, pairs: impl Iterator<Item = (f64, f64)>) {
+    let mut counts = [0; SIDE * SIDE];
+    for (one, next) in pairs {
+        counts[bin(one, SIDE) * SIDE + bin(next, SIDE)] += 1;
+    }
+    let statistic = chi_squared(&counts);
+    assert!(statistic < critical(SIDE * SIDE), "{text}: {statistic:.1}, {counts:?}");
+}
+
+/// Links of one fleet may have seeds that follow each other.
+#[test]
 fn p8_delays_are_independent_between_links_and_between_failures() {
-    const SIDE: usize = 10;
-    let all: Vec<_> = (0..SEEDS).map(|seed| places(JitterKind::Full, seed)).collect();
-    let mut links = [0; SIDE * SIDE];
-    for (one, next) in all.iter().zip(all.iter().skip(1)) {
-        links[bin(one[0], SIDE) * SIDE + bin(next[0], SIDE)] += 1;
-    }
-    let mut failures = [0; SIDE * SIDE];
-    for places in &all {
-        for (one, next) in places.iter().zip(places.iter().skip(1)) {
-            failures[bin(*one, SIDE) * SIDE + bin(*next, SIDE)] += 1;
+    for jitter in KINDS {
+        let all: Vec<_> = (0..SEEDS).map(|seed| places(jitter, seed)).collect();
+        for level in [0, LEVELS - 1] {
+            let pairs = all.chunks_exact(2).map(|links| (links[0][level], links[1][level]));
+            check_independent(&format!("{jitter:?}, links, level {}", level + 1), pairs);
         }
-    }
-    for (what, counts) in [("links", links), ("failures", failures)] {
-        let statistic = chi_squared(&counts);
-        assert!(statistic < critical(SIDE * SIDE), "{what}: {statistic:.1}, {counts:?}");
+        // At the cap a phase is kept: that is what it is for.
+        if jitter != JitterKind::Phase {
+            let pairs =
+                all.iter().flat_map(|places| places.chunks_exact(2).map(|it| (it[0], it[1])));
+            check_independent(&format!("{jitter:?}, failures"), pairs);
+        }
     }
 }
 
