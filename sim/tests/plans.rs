@@ -75,7 +75,7 @@ fn config() -> ProptestConfig {
         RngSeed::Random => RngSeed::Fixed(1),
         RngSeed::Fixed(seed) => RngSeed::Fixed(seed),
     };
-    let failures = FileFailurePersistence::SourceParallel("regressions");
+    let failures = FileFailurePersistence::WithSource("regressions");
     ProptestConfig { cases, rng_seed, failure_persistence: Some(Box::new(failures)), ..config }
 }
 
