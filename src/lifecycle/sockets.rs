@@ -94,6 +94,8 @@ impl Lifecycle {
             self.progressed(cx, conn);
         }
         self.unsettled.0 |= Unsettled::MOVED;
+        // A renewal that fell due on the connection before and was not fetched.
+        self.pending.set(Pending::ATTEMPT);
         self.changed();
     }
 

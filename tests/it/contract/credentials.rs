@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use redial::{
     Action, Cause, Closure, Established, Event, Halted, Limit, Misuse, NetworkDown, Phase,
-    PolicyBuilder, Refresh, Session, Ticket, WaitsFor,
+    PolicyBuilder, Refresh, Rotation, Session, Ticket, WaitsFor,
 };
 use redial_sim::View;
 
@@ -462,6 +462,24 @@ fn no_renewal_begins_while_paused_or_offline() {
         hand.asks();
         assert_eq!(hand.phase(), Phase::Live, "{off:?}");
     }
+}
+
+/// It fell due, was not fetched in time, and the connection that it was for is gone.
+#[test]
+fn a_renewal_that_is_owed_is_asked_for_on_the_connection_that_comes_next() {
+    let rotates = exact().rotate(Some(Rotation::new(secs(3600), secs(60), secs(30))));
+    let mut hand = live_for(rotates, secs(3600));
+    let old = hand.conn;
+    hand.tell(Event::Rotate);
+    let ticket = hand.asks();
+    hand.tell(lasting(ticket, millis(10)));
+    hand.dials();
+    hand.clock.advance(secs(2));
+    hand.link.handle(hand.now(), Event::TimerFired).expect("no misuse");
+    let closure = Closure::peer();
+    hand.tell(Event::Closed { conn: old, closure }).opened();
+    assert_eq!(hand.phase(), Phase::Live);
+    assert!(hand.actions().iter().any(is_refresh));
 }
 
 #[test]
