@@ -20,10 +20,9 @@ impl Sessions {
     pub(crate) fn restored(record: &record::Kept, policy: &Policy, clock: &Clock) -> Self {
         let terms = &policy.sessions;
         let mut fresh = [Bucket::FULL; SESSION_LIMITS];
-        for ((bucket, full_ns), limit) in
-            fresh.iter_mut().zip(record.limits_full_ns).zip(terms.fresh)
-        {
-            *bucket = Bucket::restored(full_ns, limit, clock);
+        for (bucket, full_ns) in fresh.iter_mut().zip(record.limits_full_ns) {
+            // What is charged after the fact may leave it emptier than empty.
+            *bucket = Bucket::restored(full_ns, None, clock);
         }
         let mut sessions = Self { kept: record.kept, failures: record.failures, fresh };
         if policy.ready_within.is_none() || record.failures >= terms.resume_failures {

@@ -5,6 +5,9 @@ use redial::{
     Phase, PolicyBuilder, Rule, Session, Status, SubKey, Verdict, WaitsFor, Why,
 };
 
+#[cfg(feature = "serde")]
+use redial::{Link, Slot};
+
 use super::{Hand, NANO, assert_admitted, exact, refused, secs};
 
 /// The application handshake may take 5 s.
@@ -73,6 +76,25 @@ fn a_fresh_session_in_answer_to_a_resume_counts_as_lost_and_is_charged_afterward
     assert_eq!(hand.status().waits_for, Some(WaitsFor::SessionLimit));
     assert_eq!(hand.dials().session, Session::Fresh);
     assert!(hand.now() >= Instant::ZERO.saturating_add(secs(2_000)), "at {}", hand.now());
+}
+
+/// What is owed to the limit is owed after a restart, too (P11).
+#[cfg(feature = "serde")]
+#[test]
+fn a_fresh_session_that_was_charged_afterwards_stays_charged_over_a_snapshot() {
+    let limit = Limit::new(1, secs(60));
+    let mut hand = resumable(policy().fresh_sessions(&[limit]));
+    hand.closed(reset());
+    assert_eq!(hand.asks_for(), Session::Resume);
+    hand.ready(Established::Fresh, false).closed(reset());
+    let text = serde_json::to_string(&hand.link.snapshot()).expect("plain data");
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let storage = [const { Slot::EMPTY }; 4];
+    let restored =
+        Link::restore(*hand.link.policy(), storage, hand.now(), None, &mut reader).expect("whole");
+    assert_eq!(restored.status(), hand.status());
+    assert_eq!(restored.deadline(), hand.link.deadline());
+    assert_eq!(serde_json::to_string(&restored.snapshot()).expect("plain data"), text);
 }
 
 #[test]
