@@ -110,11 +110,9 @@ impl Terms {
             None => bound,
         };
         let to = if self.jitter == Some(JitterKind::Decorrelated) {
-            let tripled =
-                3_u128.checked_pow(drawn.count + 1).map(|by| self.shortest.as_nanos() * by);
-            tripled.map_or(self.longest, |nanos| {
-                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest)
-            })
+            let tripled = 3_u128.saturating_pow(drawn.count.saturating_add(1));
+            let nanos = tripled.saturating_mul(self.shortest.as_nanos());
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest)
         } else {
             bound
         };
