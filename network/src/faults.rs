@@ -135,18 +135,7 @@ const STRIKES: &[(&str, Strike)] = &[
             ..DROPPED
         },
     ),
-    (
-        "reset",
-        Strike {
-            strike: |world| world.reset_connections(),
-            heal: |_| {},
-            first: &[io(IoKind::Reset)],
-            then: &[],
-            soon: Soon::AtOnce,
-            lasts: Duration::ZERO,
-            holds_up: false,
-        },
-    ),
+    ("reset", RESET),
     (
         "link-down",
         Strike {
@@ -240,19 +229,19 @@ const STRIKES: &[(&str, Strike)] = &[
     ),
 ];
 
+/// All connections are reset at once.
+const RESET: Strike = Strike {
+    strike: |world| world.reset_connections(),
+    heal: |_| {},
+    first: &[io(IoKind::Reset)],
+    then: &[],
+    soon: Soon::AtOnce,
+    lasts: Duration::ZERO,
+    holds_up: false,
+};
+
 const TLS_STRIKES: &[(&str, Strike)] = &[
-    (
-        "tls-reset",
-        Strike {
-            strike: |world| world.reset_connections(),
-            heal: |_| {},
-            first: &[io(IoKind::Reset)],
-            then: &[],
-            soon: Soon::AtOnce,
-            lasts: Duration::ZERO,
-            holds_up: false,
-        },
-    ),
+    ("tls-reset", RESET),
     (
         "tls-expired",
         Strike {

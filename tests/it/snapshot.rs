@@ -1,6 +1,7 @@
 //! Snapshots: what a process leaves behind, and what the next one makes of it.
 
 mod same;
+mod stories;
 mod walk;
 
 use core::time::Duration;

@@ -10,6 +10,7 @@
 //!   it needs of the hardware is the trait [`Line`](driver::Line).
 //! - [`clock`] makes a clock of SysTick, on cores without 64-bit atomics too.
 //! - [`memory`] measures stack and flash.
+//! - [`host`] ends the program in an emulator; a device resets itself instead.
 //! - [`peer`] stands in for UART, modem and server, and fails when told to.
 //! - The program in `main.rs` puts them together, tells a story of failures and bounds what it took.
 //!
@@ -22,5 +23,6 @@
 
 pub mod clock;
 pub mod driver;
+pub mod host;
 pub mod memory;
 pub mod peer;

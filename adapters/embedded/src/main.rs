@@ -3,14 +3,14 @@
 #![no_std]
 #![no_main]
 
-use core::panic::PanicInfo;
 use core::time::Duration;
 
 use cortex_m::Peripherals;
 use cortex_m::asm::wfi;
-use cortex_m_rt::{ExceptionFrame, entry, exception};
-use cortex_m_semihosting::{debug, hprintln};
+use cortex_m_rt::entry;
+use cortex_m_semihosting::hprintln;
 use firmware::driver::Driver;
+use firmware::host::exit;
 use firmware::peer::Peer;
 use firmware::{clock, memory};
 use redial::{Event, Instant, Phase, Policy, Seed, Slot, SubKey};
@@ -80,21 +80,4 @@ fn restore(driver: &mut Driver<Peer>, connection: u32, what: &str) {
         assert!(now.saturating_since(begun) < STEP, "{:?} with {} held: not {}", phase, held, what);
         wfi();
     }
-}
-
-fn exit(success: bool) -> ! {
-    debug::exit(if success { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {}
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    hprintln!("{}", info);
-    exit(false)
-}
-
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    hprintln!("{:?}", frame);
-    exit(false)
 }
