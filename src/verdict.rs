@@ -98,7 +98,16 @@ impl Rule {
         Self { facts: Range::Http(first, last), verdict }
     }
 
-    pub(crate) const fn matches(self, fact: Fact) -> bool {
+    /// What the facts that it covers mean.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether it covers this fact. Whoever closed, and whether an earlier rule covers it too, is
+    /// [`Policy::classify`](crate::Policy::classify)'s business.
+    #[must_use]
+    pub const fn matches(self, fact: Fact) -> bool {
         match (self.facts, fact) {
             (Range::Code(first, last), Fact::Code(number))
             | (Range::Http(first, last), Fact::Http(number)) => first <= number && number <= last,

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use redial::{
     By, Closure, Fact, Heartbeat, JitterKind, Limit, Millis, NetworkDown, OnResume, Pings, Policy,
-    Refresh, Rotation, Suspension, Verdict, WhenDegraded,
+    Refresh, Rotation, Rule, Suspension, Verdict, WhenDegraded,
 };
 
 /// The figures of a policy. The judge computes every bound from these alone, never from the core's
@@ -51,7 +51,7 @@ pub struct Terms {
     pub subscription_retry: (Duration, Duration),
     pub timeouts: u32,
     pub when_degraded: WhenDegraded,
-    policy: Policy,
+    pub rules: Vec<Rule>,
 }
 
 /// `burst` at once, then one per `interval`.
@@ -136,21 +136,35 @@ impl Terms {
     /// Whether the peer that closes so keeps no session: 1000 and 1001 say it, unless a rule reads
     /// them otherwise, and a rejection of credentials says nothing of sessions.
     pub(crate) fn ends_session(&self, closure: &Closure) -> bool {
-        let polite = [1000, 1001].map(Fact::Code).contains(&closure.fact);
-        // A rule tells itself by a verdict that the table does not give; one that says what the table
-        // says cannot be seen from here.
-        let mut bare = *closure;
-        bare.verdict = None;
-        let unruled = self.policy.rules().is_empty() || self.verdict(&bare) == Verdict::Retry;
         closure.by == By::Peer
-            && polite
-            && unruled
+            && [1000, 1001].map(Fact::Code).contains(&closure.fact)
+            && !self.rules.iter().any(|rule| rule.matches(closure.fact))
             && self.verdict(closure) != Verdict::Reauthenticate
     }
 
-    /// What `closure` means.
+    /// What `closure` means: a stated verdict, the policy's first rule for its fact, the table.
     pub(crate) fn verdict(&self, closure: &Closure) -> Verdict {
-        self.policy.classify(*closure)
+        if closure.by == By::Local {
+            return Verdict::Retry;
+        }
+        let ruled = || self.rules.iter().find(|rule| rule.matches(closure.fact));
+        closure
+            .verdict
+            .or_else(|| ruled().map(|rule| rule.verdict()))
+            .unwrap_or_else(|| table(closure.fact))
+    }
+}
+
+/// What a fact means that neither the closure nor a rule reads otherwise.
+fn table(fact: Fact) -> Verdict {
+    match fact {
+        Fact::Code(1012) => {
+            Verdict::RetryWithin { from: Millis::new(5_000), to: Millis::new(30_000) }
+        }
+        Fact::Code(1013) => Verdict::NextEndpoint,
+        Fact::Code(3000) | Fact::Http(401) => Verdict::Reauthenticate,
+        Fact::Code(3003) | Fact::Http(403 | 404 | 410) => Verdict::Halt,
+        _ => Verdict::Retry,
     }
 }
 
@@ -195,19 +209,27 @@ impl From<&Policy> for Terms {
             subscription_retry: policy.subscription_retry(),
             timeouts: policy.timeouts(),
             when_degraded: policy.when_degraded(),
-            policy: *policy,
+            rules: policy.rules().to_vec(),
         }
     }
 }
 
-/// With full jitter the upper end of a delay is the ladder's bound itself.
+/// The ladder's upper ends from level 1 on: `min(longest, shortest · growth^level)`, or the table.
 fn bounds(policy: &Policy) -> Vec<Duration> {
-    let full = policy.to_builder().jitter(JitterKind::Full).build().unwrap_or(*policy);
-    (1..=LEVELS).map(|level| *full.delay_range(level).end()).collect()
+    let (shortest, longest) = policy.retry();
+    let Some((numerator, denominator)) = policy.growth() else {
+        return policy.growth_table().collect();
+    };
+    let grown = |bound: &Duration| {
+        let nanos = bound.as_nanos() * u128::from(numerator) / u128::from(denominator);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(longest)
+    };
+    let grown = core::iter::successors(Some(grown(&shortest)), |bound| Some(grown(bound)));
+    grown.take(LEVELS).collect()
 }
 
 /// Enough for the slowest growth that is worth the name to reach its end.
-const LEVELS: u32 = 256;
+const LEVELS: usize = 256;
 
 impl From<Limit> for Rate {
     fn from(limit: Limit) -> Self {

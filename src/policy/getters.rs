@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::{
-    Heartbeat, Jitter, JitterKind, NetworkDown, OnResume, Policy, Refresh, Rotation, Suspension,
-    TABLE_END, WhenDegraded,
+    Growth, Heartbeat, Jitter, JitterKind, NetworkDown, OnResume, Policy, Refresh, Rotation,
+    Suspension, TABLE_END, WhenDegraded,
 };
 use crate::limit::Limit;
 use crate::time::Nanos;
@@ -26,6 +26,26 @@ impl Policy {
             Jitter::Kind(kind) => Some(kind),
             Jitter::DangerouslyNone => None,
         }
+    }
+
+    /// By what ratio the ladder's bound grows with each failure in a row, as `(numerator,
+    /// denominator)`; `None` where a table says the bounds one by one.
+    #[must_use]
+    pub const fn growth(&self) -> Option<(u32, u32)> {
+        match self.retry.growth {
+            Growth::Ratio { numerator, denominator } => Some((numerator, denominator)),
+            Growth::Table { .. } => None,
+        }
+    }
+
+    /// The ladder's bounds from level 1 on, of which the last repeats; none where they grow by a
+    /// ratio.
+    pub fn growth_table(&self) -> impl Iterator<Item = Duration> {
+        let (steps, len) = match &self.retry.growth {
+            Growth::Ratio { .. } => (&[][..], 0),
+            Growth::Table { steps, len } => (&steps[..], usize::from(*len)),
+        };
+        steps.iter().take(len).map(|step| step.as_duration())
     }
 
     /// The ladder's upper end after `level` failures in a row; `shortest` at level 0. For
