@@ -1,5 +1,11 @@
 //! What a policy may say.
 
+#[cfg(all(feature = "arbitrary", feature = "serde"))]
+mod any;
+mod edges;
+#[cfg(feature = "serde")]
+mod words;
+
 use core::time::Duration;
 
 use redial::{Heartbeat, JitterKind, Limit, Policy, Rotation, Rule, Suspension, Verdict};
