@@ -246,3 +246,26 @@ impl MaybeNanos {
         if self.0 == u64::MAX { None } else { Some(Nanos(self.0)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_optional_span_is_what_went_in_and_the_longest_is_one_less() {
+        assert_eq!(MaybeMillis::NONE.get(), None);
+        assert_eq!(MaybeNanos::NONE.get(), None);
+        for (millis, kept) in [(0, 0), (u32::MAX - 1, u32::MAX - 1), (u32::MAX, u32::MAX - 1)] {
+            assert_eq!(MaybeMillis::some(Millis(millis)).get(), Some(Millis(kept)));
+        }
+        for (nanos, kept) in [(0, 0), (u64::MAX - 1, u64::MAX - 1), (u64::MAX, u64::MAX - 1)] {
+            assert_eq!(MaybeNanos::some(Nanos(nanos)).get(), Some(Nanos(kept)));
+        }
+    }
+
+    #[test]
+    fn whole_milliseconds_are_rounded_down_and_saturate() {
+        assert_eq!(Nanos(1_999_999).whole_millis(), Millis(1));
+        assert_eq!(Nanos(u64::MAX).whole_millis(), Millis(u32::MAX));
+    }
+}

@@ -86,10 +86,43 @@ impl<const N: usize> fmt::Display for Ring<N> {
 mod tests {
     extern crate std;
 
+    use std::string::ToString;
     use std::vec::Vec;
 
     use super::*;
-    use crate::id::SubKey;
+    use crate::id::{ConnId, SubKey};
+
+    #[test]
+    fn a_run_of_bytes_on_one_connection_takes_one_place() {
+        let received = |number| Event::Received { conn: ConnId(number) };
+        let mut ring = Ring::<3>::default();
+        let events = [Event::Start, received(1), received(1), received(2), received(2)];
+        for (at, event) in (0..).zip(events) {
+            ring.push(Instant::from_nanos(at), event);
+        }
+        let kept: Vec<_> = ring.iter().map(|(at, event)| (at.as_nanos(), event)).collect();
+        assert_eq!(kept, [(0, Event::Start), (2, received(1)), (4, received(2))]);
+    }
+
+    #[test]
+    fn what_is_said_twice_otherwise_takes_two_places() {
+        let mut ring = Ring::<3>::new();
+        ring.push(Instant::ZERO, Event::RetryNow);
+        ring.push(Instant::ZERO, Event::RetryNow);
+        assert_eq!(ring.iter().count(), 2);
+    }
+
+    #[test]
+    fn it_prints_as_lines_of_a_trace() {
+        let mut ring = Ring::<2>::new();
+        ring.push(Instant::from_nanos(5), Event::Start);
+        ring.push(Instant::from_nanos(9), Event::Stop);
+        assert_eq!(
+            ring.to_string(),
+            "{\"at\":5,\"event\":{\"type\":\"start\"}}\n\
+             {\"at\":9,\"event\":{\"type\":\"stop\"}}\n"
+        );
+    }
 
     #[test]
     fn the_last_ones_stay_in_order() {

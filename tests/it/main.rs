@@ -24,4 +24,5 @@ mod snapshot;
 mod statistics;
 #[cfg(feature = "trace")]
 mod traces;
+mod values;
 mod world;

@@ -181,6 +181,29 @@ fn a_replay_says_where_it_differs() {
     }
 }
 
+/// What a replay shows beside each line: the link there, and how it was before.
+#[test]
+fn a_replay_shows_the_link_before_and_after_each_line() {
+    let header = Header { policy: Policy::new(), seed: Seed::from_u64(3), subscriptions: 1 };
+    let mut link =
+        Recorder::new(header.policy, header.seed, slots(1), String::new()).expect("a string");
+    let mut replay = Replay::new(&header, slots);
+    assert_eq!(replay.before(), (replay.link().status(), None));
+    for at in [Instant::ZERO, Instant::from_nanos(5)] {
+        let before = (link.link().status(), link.deadline());
+        link.handle(at, Event::Start).unwrap();
+        replay.check(&Line::Event { at, event: Event::Start }).unwrap();
+        assert_eq!(replay.before(), before);
+        while let Some(action) = link.poll_action(at) {
+            replay.check(&Line::Action { at: None, action }).unwrap();
+        }
+        replay.check(&Line::Deadline { at: None, deadline: link.deadline() }).unwrap();
+        assert_eq!(replay.before(), (link.link().status(), link.deadline()));
+        assert_eq!(replay.link().status(), link.link().status());
+    }
+    assert_eq!(link.deadline(), Some(Instant::from_nanos(10_000_000_000)), "open_within");
+}
+
 fn golden() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
     let mut paths: Vec<_> =
