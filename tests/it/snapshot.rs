@@ -1,5 +1,8 @@
 //! Snapshots: what a process leaves behind, and what the next one makes of it.
 
+mod forged;
+mod forms;
+mod other;
 mod same;
 mod stories;
 mod walk;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{load, millis, text};
 
 /// The text of a link that dialled in vain and waits, with one key wanted.
-fn waiting() -> String {
+pub(super) fn waiting() -> String {
     let mut link = Link::with_storage(Policy::new(), Seed::from_u64(3), vec![Slot::EMPTY; 2]);
     let mut now = Instant::ZERO;
     link.handle(now, Event::Subscribe { key: SubKey::new(1) }).unwrap();
