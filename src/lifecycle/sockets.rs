@@ -14,8 +14,9 @@ impl Lifecycle {
     pub(super) fn opened(&mut self, cx: &mut Context<'_>, conn: ConnId) {
         let jitter = &mut self.jitter;
         let Some(connection) = connection(&mut self.state, conn).filter(|it| !it.is_open()) else {
-            self.heard(cx, conn);
-            cx.stats.stale();
+            if self.heard(cx, conn) {
+                cx.stats.stale();
+            }
             return self.owe_stale_close(conn);
         };
         count(&mut cx.stats.opens);

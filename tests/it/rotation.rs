@@ -1,5 +1,7 @@
 //! Rotation: what the rules of make before break say, one story each.
 
+mod beside;
+
 use core::time::Duration;
 
 use redial::{

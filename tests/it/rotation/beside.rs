@@ -1,0 +1,91 @@
+//! Rotation: what becomes of a successor that fails, or comes too late.
+
+use redial::{
+    Closure, Established, Event, Heartbeat, How, IoKind, JitterKind, OnResume, Phase, Policy,
+    Rotation, SubKey, Why,
+};
+
+use super::{AFTER, Hand, JITTER, closes, conn, opened, policy, ready, requests, secs};
+
+/// A successor becomes the current connection because that is found dead, and is found dead itself in
+/// the same instant, before a word was said on it.
+#[test]
+fn p5_all_is_said_again_where_the_session_of_a_successor_that_nobody_spoke_to_goes_on() {
+    let policy = policy()
+        .to_builder()
+        .rotate(Some(Rotation::new(AFTER, JITTER, secs(90))))
+        .ready_within(Some(secs(5)))
+        .on_resume(OnResume::Kept)
+        .ack_within(secs(60))
+        .heartbeat(Some(Heartbeat::new(secs(20), secs(10))));
+    let mut hand = Hand::new(policy.build().expect("a right policy"));
+    hand.tell(Event::Subscribe { key: SubKey::new(0) });
+    hand.tell(Event::Start);
+    let spoken = hand.tell(ready(conn(1), Established::Fresh));
+    hand.ack_all(conn(1), &spoken);
+    hand.tell(Event::Subscribe { key: SubKey::new(1) });
+    assert_eq!(opened(&hand.tell(Event::Rotate)), Some(conn(2)));
+    let spoken = hand.tell(ready(conn(2), Established::Fresh));
+    assert!(requests(conn(2), &spoken).is_empty(), "a request is in flight on the current one");
+
+    hand.wait();
+    hand.now = hand.now.saturating_add(secs(10));
+    let mut actions = hand.tell(Event::TimerFired);
+    assert_eq!(hand.link.phase(), Phase::Waiting, "both are dead");
+    let next = loop {
+        if let Some(next) = opened(&actions) {
+            break next;
+        }
+        actions = hand.wait();
+    };
+    let spoken = hand.tell(ready(next, Established::Resumed));
+    let keys: Vec<_> = requests(next, &spoken).iter().map(|it| it.key.get()).collect();
+    assert_eq!(keys, [0, 1], "the session is the successor's, and it holds nothing");
+}
+
+/// Decorrelated jitter follows the draw before, and beside the current connection there is none: it
+/// is drawn below the ladder's bound, as full jitter is.
+#[test]
+fn a_failed_rotation_is_tried_again_on_a_ladder_of_its_own_whatever_the_jitter() {
+    let policy = Policy::builder()
+        .heartbeat(None)
+        .dangerously_no_attempt_limit()
+        .retry(secs(1), secs(30))
+        .jitter(JitterKind::Decorrelated)
+        .rotate(Some(Rotation::new(AFTER, JITTER, secs(30))));
+    let mut hand = Hand::live(policy.build().expect("a right policy"), 1);
+    let mut successor = opened(&hand.tell(Event::Rotate)).expect("a successor");
+    let mut widest = secs(0);
+    for bound in [2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30, 30].map(secs) {
+        hand.closed(successor, Closure::unknown().io(IoKind::Refused));
+        let failed_at = hand.now;
+        successor = hand.wait_for_open();
+        let delay = hand.now.saturating_since(failed_at);
+        assert!(secs(1) <= delay && delay <= bound, "{delay:?} is beyond {bound:?}");
+        widest = widest.max(delay);
+    }
+    assert!(widest > secs(15), "no draw reached far: {widest:?}");
+    assert_eq!((hand.link.phase(), hand.link.current()), (Phase::Live, Some(conn(1))));
+}
+
+/// P6: the debts are one range of ids, and what is held in the middle of it is not closed.
+#[test]
+fn p6_sockets_that_open_too_late_are_closed_and_the_one_in_use_between_them_is_not() {
+    let refused = || Closure::unknown().io(IoKind::Refused);
+    let mut hand = Hand::new(policy());
+    hand.tell(Event::Start);
+    hand.closed(conn(1), refused());
+    assert_eq!(hand.wait_for_open(), conn(2));
+    hand.tell(Event::Opened { conn: conn(2) });
+    assert_eq!(opened(&hand.tell(Event::Rotate)), Some(conn(3)));
+    hand.closed(conn(3), refused());
+
+    let stale_before = hand.link.stats().stale_events;
+    for late in [3, 1] {
+        hand.link.handle(hand.now, Event::Opened { conn: conn(late) }).expect("no misuse");
+    }
+    let stale = |number| (conn(number), How::Abort, Why::Stale);
+    assert_eq!(closes(&hand.drain()), [stale(1), stale(3)]);
+    assert_eq!((hand.link.phase(), hand.link.current()), (Phase::Live, Some(conn(2))));
+    assert_eq!(hand.link.stats().stale_events - stale_before, 2);
+}
