@@ -3,6 +3,7 @@
 
 mod credentials;
 mod endpoints;
+mod keys;
 mod server;
 mod sessions;
 mod suspend;

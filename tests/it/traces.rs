@@ -204,6 +204,26 @@ fn a_replay_shows_the_link_before_and_after_each_line() {
     assert_eq!(link.deadline(), Some(Instant::from_nanos(10_000_000_000)), "open_within");
 }
 
+#[test]
+fn every_cause_reads_back_as_it_was_written() {
+    for cause in [
+        r#"{"closed":{"by":"peer","code":1006}}"#,
+        r#"{"closed":{"by":"unknown","io":"reset"}}"#,
+        r#""open_timeout""#,
+        r#""ready_timeout""#,
+        r#""silent""#,
+        r#""network""#,
+        r#""credentials""#,
+        r#""session_lost""#,
+        r#""moved""#,
+        r#""degraded""#,
+    ] {
+        let text = format!(r#"{{"action":{{"type":"report","phase":"idle","cause":{cause}}}}}"#);
+        let line: Line = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(serde_json::to_string(&line).unwrap(), text);
+    }
+}
+
 fn golden() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
     let mut paths: Vec<_> =

@@ -1,0 +1,119 @@
+//! Keys and their storage: when a key may mean something else, and what is lent for them.
+
+use redial::{
+    Action, Closure, Event, Link, Phase, PolicyBuilder, Refusal, Request, Seed, Slot, SubKey,
+    WhenDegraded,
+};
+
+use super::{Hand, exact, millis, refused, secs};
+
+const KEY: SubKey = SubKey::new(1);
+
+/// Keys alone are under test.
+const fn policy() -> PolicyBuilder {
+    exact().heartbeat(None)
+}
+
+impl Hand {
+    /// The newest request that was handed out.
+    fn request(&mut self) -> Request {
+        self.next(|action| match action {
+            Action::Subscribe { request, .. } | Action::Unsubscribe { request, .. } => {
+                Some(*request)
+            }
+            _ => None,
+        })
+    }
+
+    fn acked(&mut self, request: Request) -> &mut Self {
+        self.tell(Event::Acked { conn: self.conn, request })
+    }
+
+    fn is_free(&self) -> bool {
+        self.link.is_free(KEY)
+    }
+}
+
+#[test]
+fn p5_a_key_is_free_once_it_is_neither_wanted_nor_in_flight_nor_held() {
+    let mut hand = Hand::started(policy());
+    assert!(hand.is_free(), "nobody ever wanted it");
+    hand.tell(Event::Subscribe { key: KEY });
+    assert!(!hand.is_free(), "it is wanted");
+    hand.tell(Event::Unsubscribe { key: KEY });
+    assert!(hand.is_free(), "nobody was told of it");
+
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let asked = hand.request();
+    hand.tell(Event::Unsubscribe { key: KEY });
+    assert!(!hand.is_free(), "a request for it is in flight");
+    hand.acked(asked);
+    let parted = hand.request();
+    assert!(!hand.is_free(), "the peer holds it, and is asked not to");
+    hand.acked(parted);
+    assert!(hand.is_free(), "the peer let it go");
+    assert!(!hand.link.is_free(SubKey::new(4)), "outside the storage");
+}
+
+#[test]
+fn p5_a_key_that_a_lost_connection_held_is_free_unless_it_is_wanted() {
+    let mut hand = Hand::started(policy());
+    hand.opened().subscribe(1);
+    hand.closed(refused());
+    assert!(!hand.is_free(), "it will be said again");
+    hand.tell(Event::Unsubscribe { key: KEY });
+    assert!(hand.is_free(), "the peer that held it is gone");
+    hand.actions();
+    hand.connects();
+    assert_eq!((hand.is_free(), hand.phase()), (true, Phase::Live), "there is nothing to say");
+    assert!(!hand.actions().iter().any(|it| matches!(it, Action::Unsubscribe { .. })));
+}
+
+#[test]
+fn storage_that_is_too_small_is_given_back_and_nothing_changes() {
+    let slots = |count| vec![Slot::EMPTY; count];
+    let mut link = Link::with_storage(policy().build().unwrap(), Seed::from_u64(1), slots(3));
+    let now = redial::Instant::ZERO;
+    link.handle(now, Event::Subscribe { key: SubKey::new(2) }).unwrap();
+    let smaller = link.replace_storage(slots(2)).expect_err("a key would have no place");
+    assert_eq!((smaller.len(), link.capacity(), link.counts().wanted), (2, 3, 1));
+    let equal = link.replace_storage(slots(3)).expect("it has room for all");
+    assert_eq!((equal.len(), link.capacity(), link.counts().wanted), (3, 3, 1));
+}
+
+/// The ladder of a key whose requests are refused for now: eight doublings, and no more.
+#[test]
+fn the_delays_of_a_key_double_eight_times() {
+    let policy = policy().subscription_retry(millis(100), millis(25_600)).timeouts(255);
+    let mut hand = Hand::started(policy);
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let mut delays = vec![];
+    for _ in 0..10 {
+        let request = hand.request();
+        let refused_at = hand.now();
+        hand.tell(Event::Refused { conn: hand.conn, request, refusal: Refusal::Retry(None) });
+        let again = hand.request();
+        delays.push(hand.now().saturating_since(refused_at));
+        hand.unread.push(Action::Subscribe { conn: hand.conn, request: again });
+    }
+    let expected = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 25_600];
+    assert_eq!(delays, expected.map(millis));
+}
+
+#[test]
+fn a_key_that_is_given_up_reconnects_once_where_the_policy_says_so() {
+    let policy = policy().timeouts(1).when_degraded(WhenDegraded::Reconnect);
+    let mut hand = Hand::started(policy);
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let request = hand.request();
+    hand.tell(Event::Refused { conn: hand.conn, request, refusal: Refusal::Retry(None) });
+    assert_eq!(hand.phase(), Phase::Closing);
+    hand.closed(Closure::peer().code(1000));
+    assert_eq!(hand.status().cause, Some(redial::Cause::Degraded));
+    hand.connects();
+    let request = hand.request();
+    hand.tell(Event::Refused { conn: hand.conn, request, refusal: Refusal::Retry(None) });
+    assert_eq!(hand.phase(), Phase::Degraded, "not again before it was live");
+    hand.after(secs(60));
+    assert_eq!(hand.link.stats().attempts, 2);
+}
