@@ -191,9 +191,9 @@ impl Subscriptions {
         self.wake_at = Instant::ZERO;
     }
 
-    /// Nothing is spoken on any more.
+    /// Nothing is spoken on any more, where something was.
     fn lose(&mut self, slots: &mut [Slot]) {
-        if self.conn.is_some() && self.parked.is_none() {
+        if self.parked.is_none() {
             self.home_open = self.counts.pending.saturating_add(self.counts.given_up);
         }
         (self.conn, self.parked, self.next) = (None, None, None);
@@ -471,9 +471,7 @@ impl Subscriptions {
         terms: &Terms,
         now: Instant,
     ) -> Option<Action> {
-        if self.next.is_some() {
-            return None;
-        }
+        debug_assert!(self.next.is_none(), "a successor waits to be spoken to");
         if self.ripe {
             self.release_retries(slots, terms, now);
         }

@@ -7,11 +7,10 @@ use crate::stats::count;
 use crate::time::{Instant, Nanos};
 
 impl Subscriptions {
-    /// Applies the deadlines that are due, and works out the next. Bounded by the window.
+    /// Applies the deadlines that are due, and works out the next. Bounded by the window. Only once
+    /// [`Self::wake_at`] has come, which it does not while there is no connection.
     pub(crate) fn fire_due(&mut self, desk: &mut Desk<'_>) {
-        if self.conn.is_none() || desk.now < self.wake_at {
-            return;
-        }
+        debug_assert!(desk.now >= self.wake_at, "something may be due");
         let terms = &desk.policy.subscriptions;
         while let Some(key) = self.overdue(desk.slots, terms, desk.now) {
             self.time_out(desk, key);
