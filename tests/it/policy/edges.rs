@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use redial::{JitterKind, Limit, Policy, PolicyBuilder, Rule, Verdict};
+use redial::{Closure, JitterKind, Limit, Policy, PolicyBuilder, Rule, Verdict};
 
 use super::ms;
 
@@ -109,6 +109,35 @@ fn the_last_step_of_a_table_repeats() {
     let policy = Policy::builder().growth_table(&steps).build().unwrap();
     let bounds = [0, 1, 2, 3, 4, u32::MAX].map(|level| policy.bound(level));
     assert_eq!(bounds, [500, 1_000, 1_000, 7_000, 7_000, 7_000].map(ms));
+}
+
+#[test]
+fn growth_is_read_back_as_it_was_said() {
+    let (ratio, steps) = (Policy::builder().growth(3, 2), [ms(600), ms(600), ms(7_000)]);
+    let [ratio, table] =
+        [ratio, Policy::builder().growth_table(&steps)].map(|it| it.build().unwrap());
+    assert_eq!((ratio.growth(), ratio.growth_table().count()), (Some((3, 2)), 0));
+    assert_eq!((table.growth(), table.growth_table().collect()), (None, steps.to_vec()));
+}
+
+#[test]
+fn a_closure_means_what_it_states_or_else_the_first_rule_or_else_the_table() {
+    let policy = Policy::builder()
+        .rule(Rule::code(4_000, 4_000, Verdict::NextEndpoint))
+        .rule(Rule::code(4_000, 4_001, Verdict::Reauthenticate))
+        .build()
+        .unwrap();
+    let peer = |code| Closure::peer().code(code);
+    for (closure, verdict) in [
+        (peer(4_000).verdict(Verdict::FreshSession), Verdict::FreshSession),
+        (peer(4_000), Verdict::NextEndpoint),
+        (peer(4_001), Verdict::Reauthenticate),
+        (peer(4_002), Verdict::Retry),
+        (peer(3_003), Verdict::Halt),
+        (Closure::local().code(4_000), Verdict::Retry),
+    ] {
+        assert_eq!(policy.classify(closure), verdict, "{closure:?}");
+    }
 }
 
 /// Decorrelated jitter follows the draws, not the ladder: up to three times the one before.
