@@ -70,6 +70,15 @@ fn p5_a_key_that_a_lost_connection_held_is_free_unless_it_is_wanted() {
 }
 
 #[test]
+fn p5_a_request_that_was_in_flight_on_a_lost_connection_keeps_no_key() {
+    let mut hand = Hand::started(policy());
+    hand.opened().subscribe(1).tell(Event::Unsubscribe { key: KEY });
+    assert!(!hand.is_free(), "it is not said yet whether the peer let it go");
+    hand.closed(refused());
+    assert!(hand.is_free(), "nobody will say so any more");
+}
+
+#[test]
 fn storage_that_is_too_small_is_given_back_and_nothing_changes() {
     let slots = |count| vec![Slot::EMPTY; count];
     let mut link = Link::with_storage(policy().build().unwrap(), Seed::from_u64(1), slots(3));
