@@ -95,8 +95,10 @@ impl Lifecycle {
             self.progressed(cx, conn);
         }
         self.unsettled.0 |= Unsettled::MOVED;
-        // A renewal that fell due on the connection before and was not fetched.
-        self.pending.set(Pending::ATTEMPT);
+        if self.credentials.is_renewal_owed() {
+            // It fell due on the connection before and was not fetched.
+            self.pending.set(Pending::ATTEMPT);
+        }
         self.changed();
     }
 
