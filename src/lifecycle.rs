@@ -403,33 +403,33 @@ impl Lifecycle {
         if self.is_blocked() {
             return None;
         }
-        match &self.state {
-            State::Waiting(wait) if wait.turn == Turn::Open => {
-                let session = wait.session;
-                let (endpoint, deadline) = self.charge(cx, wait.endpoint, session);
-                let conn = self.newest;
-                let current = Connection::opening(conn, endpoint, session, deadline);
-                self.state = State::Up { current, rotation: Rotation::none() };
-                // Nothing else comes before the report.
-                self.pending.0 = Pending::REPORT | Pending::TIMER;
-                Some(Action::Open { conn, endpoint, session })
-            }
+        let (preferred, session) = match &self.state {
+            State::Waiting(wait) if wait.turn == Turn::Open => (wait.endpoint, wait.session),
             State::Up { rotation, .. } if rotation.turn == Turn::Open => {
-                Some(self.open_successor(cx))
+                (self.endpoints.pick(&cx.policy.endpoints, cx.now), Session::Fresh)
             }
             State::Waiting(_)
             | State::Idle
             | State::Up { .. }
             | State::Closing(_)
-            | State::Halted(_) => None,
+            | State::Halted(_) => return None,
+        };
+        let (endpoint, deadline) = self.charge(cx, preferred, session);
+        let conn = self.newest;
+        if let State::Up { .. } = &self.state {
+            self.begin_successor(cx, Connection::opening(conn, endpoint, session, deadline));
+        } else {
+            let current = Connection::opening(conn, endpoint, session, deadline);
+            self.state = State::Up { current, rotation: Rotation::none() };
+            // Nothing else comes before the report.
+            self.pending.0 = Pending::REPORT | Pending::TIMER;
         }
+        Some(Action::Open { conn, endpoint, session })
     }
 
     /// The one gate for attempts, a rotation's included: charged here and nowhere else, refunded
     /// nowhere (P1). The turn has come, so limits and floor admit. Names the newest connection, and
     /// says what it dials and until when it may take.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn charge(
         &mut self,
         cx: &mut Context<'_>,

@@ -16,7 +16,7 @@
 
 use super::deadlines::due_cause;
 use super::{Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, limits};
-use crate::action::{Action, Session, Why};
+use crate::action::Why;
 use crate::backoff::{draw, side_draw};
 use crate::connection::{Connection, Stage};
 use crate::id::{ConnId, Endpoint};
@@ -255,18 +255,13 @@ impl Lifecycle {
 
     /// The successor's `Open` is handed out.
     #[cold]
-    pub(super) fn open_successor(&mut self, cx: &mut Context<'_>) -> Action {
-        let session = Session::Fresh;
-        let preferred = self.endpoints.pick(&cx.policy.endpoints, cx.now);
-        let (endpoint, deadline) = self.charge(cx, preferred, session);
-        let conn = self.newest;
+    pub(super) fn begin_successor(&mut self, cx: &Context<'_>, successor: Connection) {
         if let State::Up { rotation, .. } = &mut self.state {
-            rotation.begun(Connection::opening(conn, endpoint, session, deadline), cx);
+            rotation.begun(successor, cx);
         }
         // `overlap` may be shorter than `open_within`.
         self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
         self.pending.set(Pending::REPORT | Pending::TIMER);
-        Action::Open { conn, endpoint, session }
     }
 
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {
