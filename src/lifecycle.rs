@@ -270,6 +270,7 @@ impl Lifecycle {
     /// # Errors
     ///
     /// [`Misuse`], and then nothing has changed.
+    #[inline]
     pub fn handle(
         &mut self,
         policy: &Policy,
@@ -282,6 +283,17 @@ impl Lifecycle {
                 return Ok(());
             }
         }
+        self.handle_slowly(policy, stats, now, event)
+    }
+
+    #[inline(never)]
+    fn handle_slowly(
+        &mut self,
+        policy: &Policy,
+        stats: &mut Stats,
+        now: Instant,
+        event: Event,
+    ) -> Result<(), Misuse> {
         if event.is_about_key() {
             let key = event.key().unwrap_or(SubKey(0));
             return Err(Misuse::KeyOutsideStorage { key, capacity: 0 });
