@@ -52,6 +52,10 @@ pub(crate) struct Delay {
     pub(crate) spread: bool,
 }
 
+impl Delay {
+    pub(crate) const NONE: Self = Self { length: Nanos::ZERO, spread: false };
+}
+
 impl Failures {
     pub(crate) const fn new() -> Self {
         Self {

@@ -40,10 +40,13 @@ impl Endpoints {
         if terms.count == 1 {
             return Endpoint(0);
         }
-        self.lowest_open(terms, now).unwrap_or_else(|| {
-            let first = present(terms).min_by_key(|endpoint| self.open_at(*endpoint));
-            first.unwrap_or(Endpoint(0))
-        })
+        self.lowest_open(terms, now).unwrap_or_else(|| self.first_due(terms))
+    }
+
+    #[inline(never)]
+    fn first_due(&self, terms: &Terms) -> Endpoint {
+        let first = present(terms).min_by_key(|endpoint| self.open_at(*endpoint));
+        first.unwrap_or(Endpoint(0))
     }
 
     /// The endpoint that an attempt dials at `now`: the lowest open one, else the `preferred` one.

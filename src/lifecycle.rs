@@ -46,7 +46,7 @@ mod view;
 mod wishes;
 
 use crate::action::{Action, Session, Why};
-use crate::backoff::{Failures, draw};
+use crate::backoff::{Delay, Failures, draw};
 use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
@@ -467,13 +467,14 @@ impl Lifecycle {
         (endpoint, deadline)
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn wait(&mut self, cx: &Context<'_>, backoff: Nanos, spread: bool) {
+    fn wait(&mut self, cx: &Context<'_>, delay: Delay) {
         let endpoint = self.endpoints.pick(&cx.policy.endpoints, cx.now);
         let floor = self.floor_ahead(cx, endpoint);
         let target = Target { endpoint, floor, session: self.sessions.next() };
-        self.enter(State::Waiting(Wait::new(cx.now.after(backoff), spread, target)));
+        let backoff = cx.now.after(delay.length);
+        self.enter(State::Waiting(Wait::new(backoff, delay.spread, target)));
         let (state, mut terms) = self.terms(cx);
         if let State::Waiting(wait) = state {
             wait.decide(&mut terms);
@@ -483,7 +484,6 @@ impl Lifecycle {
     /// The floor of `endpoint`, zero if it has passed. One that lies ahead gets a draw in
     /// `[0, max(bound, floor / 10)]` on top: clients that were told the same floor would otherwise
     /// return together.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn floor_ahead(&mut self, cx: &Context<'_>, endpoint: Endpoint) -> Instant {
         let floor = self.endpoints.floor(endpoint);
@@ -495,7 +495,6 @@ impl Lifecycle {
         floor.after(draw(&mut self.jitter, Nanos::ZERO, bound))
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn enter(&mut self, state: State) {
         self.state = state;

@@ -129,7 +129,7 @@ impl Wait {
     }
 
     /// Works out when the attempt is due (P1, P9): limits and floors only lengthen (P8).
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) fn decide(&mut self, terms: &mut Terms<'_>) {
         (self.due, self.decided_by) = (self.backoff, WaitsFor::Backoff);

@@ -60,7 +60,6 @@ impl Lifecycle {
 
     /// What waits for something else has no deadline of its own (P2); what is wanted and waits for
     /// nothing else has one (P3).
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn own_deadline(&self, policy: &Policy) -> Instant {
         match &self.state {

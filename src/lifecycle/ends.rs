@@ -2,7 +2,7 @@
 
 use super::{Closing, Context, Lifecycle, State, Then};
 use crate::action::{Session, Why};
-use crate::backoff::Cadence;
+use crate::backoff::{Cadence, Delay};
 use crate::connection::Connection;
 use crate::event::{By, Fact};
 use crate::id::Endpoint;
@@ -47,7 +47,6 @@ impl Ended {
 impl Lifecycle {
     /// A connection or an attempt has ended while the link is wanted: one loss, whatever else is
     /// reported of it later (P12). A successor takes the place of a wait.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn end(&mut self, cx: &mut Context<'_>, ended: Ended) {
         self.cause = Some(ended.cause);
@@ -62,11 +61,12 @@ impl Lifecycle {
         if let Some(successor) = successor {
             return self.promote(successor);
         }
-        if ended.settled && ended.cause == Cause::Moved {
-            return self.wait(cx, Nanos::ZERO, false);
-        }
-        let delay = self.failures.delay(cx.policy, ended.verdict, cadence, &mut self.jitter);
-        self.wait(cx, delay.length, delay.spread);
+        let delay = if ended.settled && ended.cause == Cause::Moved {
+            Delay::NONE
+        } else {
+            self.failures.delay(cx.policy, ended.verdict, cadence, &mut self.jitter)
+        };
+        self.wait(cx, delay);
     }
 
     /// A graceful close is over.
@@ -91,13 +91,8 @@ impl Lifecycle {
 
     /// What an end teaches the link: failures, endpoint, session, credentials. Says whether it halts,
     /// and what kind of delay follows otherwise.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    pub(super) fn learn(
-        &mut self,
-        cx: &mut Context<'_>,
-        ended: &Ended,
-    ) -> (Option<Halted>, Cadence) {
+    fn learn(&mut self, cx: &mut Context<'_>, ended: &Ended) -> (Option<Halted>, Cadence) {
         cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
         let failed = !ended.settled && ended.cause != Cause::Network;
         let rejected = ended.verdict == Verdict::Reauthenticate;
@@ -115,6 +110,7 @@ impl Lifecycle {
             self.failures.raise(&cx.policy.retry);
         }
         let halted = match ended.verdict {
+            Verdict::Halt if ended.cause == Cause::Credentials => Some(Halted::Unauthorized),
             Verdict::Halt => Some(Halted::Fatal),
             Verdict::Reauthenticate => {
                 self.credentials.reject();

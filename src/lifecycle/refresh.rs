@@ -4,7 +4,7 @@ use super::{Context, Ended, Lifecycle, Pending, State};
 use crate::backoff::side_draw;
 use crate::id::Ticket;
 use crate::policy::Policy;
-use crate::status::{Cause, Halted};
+use crate::status::Cause;
 use crate::time::{Instant, Millis};
 use crate::verdict::Verdict;
 use crate::wait::Turn;
@@ -87,13 +87,8 @@ impl Lifecycle {
                     resumed: false,
                     endpoint: None,
                     cause: Cause::Credentials,
-                    verdict: Verdict::Retry,
+                    verdict: if fatal { Verdict::Halt } else { Verdict::Retry },
                 };
-                if fatal {
-                    self.learn(cx, &ended);
-                    self.cause = Some(Cause::Credentials);
-                    return self.enter(State::Halted(Halted::Unauthorized));
-                }
                 self.end(cx, ended);
             }
             State::Up { .. } => {

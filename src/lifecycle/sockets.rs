@@ -229,7 +229,6 @@ impl Lifecycle {
     }
 
     /// What a closure means, the wait that it asks for taken to heart.
-    #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn read(&mut self, cx: &Context<'_>, endpoint: Endpoint, closure: &Closure) -> Verdict {
         if let (Some(wait), false) = (closure.retry_after, closure.by == By::Local) {

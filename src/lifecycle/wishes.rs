@@ -2,7 +2,7 @@
 
 use super::{Context, Ended, Lifecycle, Outage, Pending, State, Then};
 use crate::action::Why;
-use crate::backoff::draw;
+use crate::backoff::{Delay, draw};
 use crate::policy::NetworkDown;
 use crate::stats::count;
 use crate::status::Cause;
@@ -29,8 +29,8 @@ impl Lifecycle {
         self.degraded_spent = false;
         self.suspended = false;
         self.cause = None;
-        let within = draw(&mut self.jitter, Nanos::ZERO, cx.policy.start_within);
-        self.wait(cx, within, false);
+        let length = draw(&mut self.jitter, Nanos::ZERO, cx.policy.start_within);
+        self.wait(cx, Delay { length, spread: false });
     }
 
     pub(super) fn stop(&mut self, cx: &mut Context<'_>) {
