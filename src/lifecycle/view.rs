@@ -40,7 +40,7 @@ impl Lifecycle {
 
     /// The state as the application sees it.
     #[must_use]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    #[inline(never)]
     pub fn status(&self) -> Status {
         let base = Status { losses: self.losses, ..Status::IDLE };
         match &self.state {
