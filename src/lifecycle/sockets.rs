@@ -67,6 +67,7 @@ impl Lifecycle {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn become_ready(
         &mut self,
         cx: &mut Context<'_>,
