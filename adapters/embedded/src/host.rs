@@ -2,13 +2,17 @@
 
 use core::panic::PanicInfo;
 
+use cortex_m::asm::wfi;
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::{debug, hprintln};
 
 /// Ends the program; its exit status is 0 for `success`, else 1.
 pub fn exit(success: bool) -> ! {
     debug::exit(if success { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {}
+    // Not reached in an emulator.
+    loop {
+        wfi();
+    }
 }
 
 #[panic_handler]

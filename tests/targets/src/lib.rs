@@ -24,6 +24,8 @@ pub const GOLDEN: [(&str, &str); 8] = [
 /// Room for the subscriptions of every golden trace.
 const SLOTS: usize = 4;
 
+type Slots = [Slot; SLOTS];
+
 /// Why a trace does not replay, and where.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -70,7 +72,7 @@ pub fn replay(trace: &str) -> Result<u32, Failure> {
 
 // Neither is inlined: a policy is big, and its copies shall not lie on the stack of `replay`.
 #[inline(never)]
-fn begin(header: &Header) -> Replay<[Slot; SLOTS], fn(u32) -> [Slot; SLOTS]> {
+fn begin(header: &Header) -> Replay<Slots, fn(u32) -> Slots> {
     Replay::new(header, |_| [Slot::EMPTY; SLOTS])
 }
 
