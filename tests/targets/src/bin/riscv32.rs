@@ -4,6 +4,7 @@
 
 use core::arch::global_asm;
 use core::fmt::{self, Write};
+use core::hint;
 use core::panic::PanicInfo;
 use core::ptr;
 
@@ -48,7 +49,9 @@ fn exit(success: bool) -> ! {
     let word = if success { 0x5555 } else { 1 << 16 | 0x3333 };
     // SAFETY: the device by which the machine `virt` ends with an exit status.
     unsafe { ptr::write_volatile(0x10_0000 as *mut u32, word) };
-    loop {}
+    loop {
+        hint::spin_loop();
+    }
 }
 
 #[panic_handler]
