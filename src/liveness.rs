@@ -155,6 +155,10 @@ impl Liveness {
     /// As [`Liveness::deadline`], also while the driver has not fetched the ping that is due.
     pub(crate) fn alarm(&self, heartbeat: Option<&Heartbeat>) -> Instant {
         let Some(heartbeat) = heartbeat else { return Instant::MAX };
+        if self.silence == Silence::SecondChance && self.dead_at == Instant::MAX {
+            // The machine slept over the answer, and nobody was asked since.
+            return Instant::ZERO;
+        }
         self.dead_at.min(self.scheduled(heartbeat))
     }
 

@@ -4,9 +4,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use redial::{
-    Action, Cause, Closure, ConnId, Endpoint, Established, Event, Fact, How, Instant, IoKind,
-    Limit, Link, Millis, Misuse, Phase, Policy, Refusal, Request, Seed, Session, Slot, SubKey,
-    WaitsFor, Why,
+    Action, Cause, Closure, ConnId, Endpoint, Established, Event, Fact, Heartbeat, How, Instant,
+    IoKind, Limit, Link, Millis, Misuse, Phase, Pings, Policy, Refusal, Request, Seed, Session,
+    Slot, SubKey, WaitsFor, Why,
 };
 use redial_sim::{Dial, Failure, Prompt, View, World};
 
@@ -520,6 +520,22 @@ fn p8_a_sleep_before_a_ping_is_fetched_proves_nothing() {
     hand.tell(Event::Closed { conn, closure: Closure::peer() });
     assert_eq!(hand.link.stats().settled, 0);
     assert_eq!(hand.link.status().attempt, NonZeroU32::new(2));
+}
+
+/// Nor where pings come whatever arrives, and the next is years away: the answer was due.
+#[test]
+fn p8_a_sleep_before_an_answer_proves_nothing() {
+    let year = secs(365 * 86_400);
+    let heartbeat = Heartbeat::new(year, secs(10)).pings(Pings::Always);
+    let mut hand = Hand::new(Policy::builder().heartbeat(Some(heartbeat)).build().unwrap());
+    let conn = hand.dialled(1);
+    hand.tell(Event::Opened { conn });
+    hand.after(year);
+    hand.tell(Event::TimerFired);
+    hand.after(secs(8 * 3_600));
+    hand.link.handle(hand.now, Event::TimerFired).expect("no misuse");
+    hand.tell(Event::Closed { conn, closure: Closure::peer() });
+    assert_eq!(hand.link.stats().settled, 0);
 }
 
 #[test]
