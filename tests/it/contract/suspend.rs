@@ -71,9 +71,12 @@ fn a_suspended_fleet_does_not_dial_in_phase() {
     let delay = |seed| {
         let mut hand = Hand::with_seed(policy(), seed);
         hand.tell(Event::Start);
-        while !hand.status().suspended {
+        for _ in 0..100 {
             hand.dials();
             hand.closed(refused());
+            if hand.status().suspended {
+                break;
+            }
         }
         hand.dials().delay
     };
