@@ -1,0 +1,50 @@
+//! What a failure counts as, and how soon the next attempt follows it (P8).
+
+use redial::{Closure, Established, Phase, Policy, Seed, Verdict};
+
+use super::{Hand, QUICK, exact, refused, secs};
+
+#[test]
+fn each_failure_in_a_round_over_the_endpoints_counts_towards_giving_up() {
+    let mut hand = Hand::started(exact().endpoints(3).give_up_attempts(Some(2)));
+    hand.dials();
+    hand.closed(refused());
+    hand.dials();
+    hand.closed(refused());
+    assert_eq!(hand.phase(), Phase::Halted, "the round is not over, and two have failed");
+}
+
+#[test]
+fn p8_only_the_first_retry_soon_of_an_outage_is_answered_soon() {
+    let soon = Closure::peer().code(4000).verdict(Verdict::RetrySoon);
+    let mut hand = Hand::started(exact());
+    hand.dials();
+    hand.closed(refused());
+    assert_eq!(hand.dials().delay, secs(1));
+    hand.closed(soon);
+    assert!(hand.dials().delay <= QUICK);
+    for expected in [secs(4), secs(8)] {
+        hand.closed(soon);
+        assert_eq!(hand.dials().delay, expected, "once is enough");
+    }
+    hand.closed(refused());
+    hand.connects();
+    hand.ready(Established::Fresh, false).alive_for(secs(60)).closed(refused());
+    assert!(hand.dials().delay <= QUICK, "the first after a settled connection");
+    hand.closed(soon);
+    assert!(hand.dials().delay <= QUICK, "and a new outage has one of its own");
+}
+
+#[test]
+fn a_clone_that_is_reseeded_draws_other_delays() {
+    let mut hand = Hand::started(Policy::builder().dangerously_no_attempt_limit());
+    hand.dials();
+    let (mut same, mut other) = (hand.clone(), hand.clone());
+    other.link.reseed(Seed::from_u64(2));
+    for each in [&mut hand, &mut same, &mut other] {
+        each.closed(refused());
+    }
+    let delay = hand.dials().delay;
+    assert_eq!(same.dials().delay, delay);
+    assert_ne!(other.dials().delay, delay);
+}
