@@ -3,6 +3,7 @@
 
 mod credentials;
 mod endpoints;
+mod failures;
 mod keys;
 mod server;
 mod sessions;
