@@ -1,6 +1,7 @@
 //! The rules of credentials, sessions, endpoints, of what a server may ask for, and of long
 //! outages: one story each.
 
+mod accounts;
 mod credentials;
 mod endpoints;
 mod failures;

@@ -1,5 +1,7 @@
 //! The outbox: each rule by name, then random walks beside a model made of a `Vec`.
 
+mod storage;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 

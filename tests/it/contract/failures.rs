@@ -1,6 +1,6 @@
 //! What a failure counts as, and how soon the next attempt follows it (P8).
 
-use redial::{Closure, Established, Phase, Policy, Seed, Verdict};
+use redial::{Closure, Established, Phase, Verdict};
 
 use super::{Hand, QUICK, exact, refused, secs};
 
@@ -33,18 +33,4 @@ fn p8_only_the_first_retry_soon_of_an_outage_is_answered_soon() {
     assert!(hand.dials().delay <= QUICK, "the first after a settled connection");
     hand.closed(soon);
     assert!(hand.dials().delay <= QUICK, "and a new outage has one of its own");
-}
-
-#[test]
-fn a_clone_that_is_reseeded_draws_other_delays() {
-    let mut hand = Hand::started(Policy::builder().dangerously_no_attempt_limit());
-    hand.dials();
-    let (mut same, mut other) = (hand.clone(), hand.clone());
-    other.link.reseed(Seed::from_u64(2));
-    for each in [&mut hand, &mut same, &mut other] {
-        each.closed(refused());
-    }
-    let delay = hand.dials().delay;
-    assert_eq!(same.dials().delay, delay);
-    assert_ne!(other.dials().delay, delay);
 }
