@@ -1,7 +1,7 @@
 //! Snapshots: what cannot be restored, and what time that is not known does (P11).
 
-use redial::{Event, Instant, Link, Policy, Seed, Slot, SubKey};
-use serde_json::Value;
+use redial::{Action, Closure, Event, Instant, Link, Millis, Policy, Refresh, Seed, Slot, SubKey};
+use serde_json::{Value, json};
 
 use super::{load, millis, text};
 
@@ -71,4 +71,87 @@ fn p1_time_that_is_not_known_counts_as_none() {
     };
     assert_eq!(due(None), due(Some(millis(0))));
     assert!(due(None) > due(Some(millis(100))));
+}
+
+/// The text of a link that was told to stay away from two of its endpoints, and asks for credentials.
+fn of_many_parts() -> String {
+    let policy = rich();
+    let mut link = Link::with_storage(policy, Seed::from_u64(5), vec![Slot::EMPTY; 2]);
+    let mut now = Instant::ZERO;
+    link.handle(now, Event::Subscribe { key: SubKey::new(1) }).unwrap();
+    link.handle(now, Event::Start).unwrap();
+    let mut failures = 0;
+    for _ in 0..60 {
+        match link.poll_action(now) {
+            Some(Action::Open { conn, .. }) => {
+                failures += 1;
+                let closure = Closure::peer().http(503).retry_after(millis(9_000));
+                link.handle(now, Event::Closed { conn, closure }).unwrap();
+            }
+            Some(Action::RefreshCredentials { ticket }) if failures < 2 => {
+                let answer = Event::CredentialsReady { ticket, lasts: Some(Millis::new(60_000)) };
+                link.handle(now, answer).unwrap();
+            }
+            Some(Action::RefreshCredentials { .. }) => return text(&link.snapshot()),
+            Some(_) => {}
+            None => {
+                now = link.deadline().unwrap();
+                link.handle(now, Event::TimerFired).unwrap();
+            }
+        }
+    }
+    panic!("{:?}", link.status());
+}
+
+fn rich() -> Policy {
+    Policy::builder().endpoints(3).refresh(Refresh::EveryAttempt).build().unwrap()
+}
+
+/// Every text that differs from `whole` in one number, flag or name.
+fn altered(whole: &Value) -> Vec<Value> {
+    let with = |path: &str, value: Value| {
+        let mut changed = whole.clone();
+        *changed.pointer_mut(path).unwrap() = value;
+        changed
+    };
+    let mut found = Vec::new();
+    let mut paths = vec![String::new()];
+    while let Some(path) = paths.pop() {
+        match whole.pointer(&path).unwrap() {
+            Value::Null => found.push(with(&path, 1.into())),
+            Value::Bool(flag) => found.push(with(&path, (!flag).into())),
+            Value::Number(number) => {
+                found.push(with(&path, number.as_u64().unwrap().wrapping_add(1).into()));
+            }
+            Value::String(name) => {
+                let names = ["waiting", "open", "local", "resumed"];
+                let other = names.into_iter().filter(|other| other != name);
+                found.extend(other.map(|other| with(&path, other.into())));
+            }
+            Value::Array(list) => {
+                paths.extend((0..list.len()).map(|index| format!("{path}/{index}")));
+                found.push(with(&path, list.get(1..).unwrap_or_default().into()));
+            }
+            Value::Object(fields) => {
+                paths.extend(fields.keys().map(|name| format!("{path}/{name}")));
+                if let Some(status) = fields.get("http") {
+                    found.push(with(&path, json!({ "code": status })));
+                }
+            }
+        }
+    }
+    found.retain(|changed| changed != whole);
+    found
+}
+
+#[test]
+fn no_part_however_deep_is_changed_unnoticed() {
+    let whole = serde_json::from_str(&of_many_parts()).unwrap();
+    let changed = altered(&whole);
+    assert!(changed.len() > 60, "{}", changed.len());
+    for text in changed.iter().map(Value::to_string) {
+        let restored = load(rich(), 2, Instant::ZERO, None, &text);
+        assert!(restored.is_err(), "{text}");
+    }
+    load(rich(), 2, Instant::ZERO, None, &whole.to_string()).unwrap();
 }
