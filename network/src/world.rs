@@ -140,6 +140,8 @@ impl World {
     pub(crate) fn kill_server(&mut self) {
         self.server.kill();
         self.watch.server_died(self.server_number);
+        // Its last lines may be unread yet, and tell of connections that went with it.
+        self.server_number = self.next_number();
     }
 
     pub(crate) fn start_server(&mut self) {
