@@ -511,6 +511,22 @@ fn p8_every_interval_has_a_width_at_the_cap_too() {
     assert!(low > 5 && high > 5, "{delays:?}");
 }
 
+#[test]
+fn p8_a_connection_settles_from_ready_and_not_from_open() {
+    let policy = Policy::builder().settle_after(secs(10)).ready_within(Some(secs(9))).build();
+    let mut hand = Hand::new(policy.unwrap());
+    for (lived, settled) in [(millis(9_999), 0), (secs(10), 1)] {
+        let conn = hand.dialled(1 + settled);
+        hand.tell(Event::Opened { conn });
+        hand.after(secs(8));
+        hand.tell(Event::Ready { conn, session: Established::Fresh, resumable: false });
+        hand.after(lived);
+        hand.tell(Event::Received { conn });
+        hand.tell(Event::Closed { conn, closure: Closure::peer() });
+        assert_eq!(hand.link.stats().settled, settled);
+    }
+}
+
 /// Eight hours of suspend are no uptime, also where the driver was about to fetch the ping.
 #[test]
 fn p8_a_sleep_before_a_ping_is_fetched_proves_nothing() {
