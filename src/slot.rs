@@ -14,18 +14,14 @@ pub struct Slot {
     pub(crate) at: Instant,
     /// The low half of the number of the last request on this connection.
     pub(crate) number: u32,
-    /// The era that `known`, `asked`, `tries` and the marks hold for; void in any other.
+    /// The era that `facts`, `tries` and the marks hold for; void in any other.
     pub(crate) era: u32,
     /// How often its turn in the slowest retry list is still to be passed over.
-    pub(crate) rounds: u16,
+    pub(crate) rounds: u32,
     /// Requests in a row without an answer, or with a retryable refusal.
     pub(crate) tries: u8,
     pub(crate) list: ListId,
-    pub(crate) known: Known,
-    /// What the current connection holds of it, while another one is spoken to.
-    pub(crate) base: Known,
-    /// What the last request asked for, until it is answered.
-    pub(crate) asked: Asked,
+    pub(crate) facts: Facts,
     pub(crate) marks: Marks,
 }
 
@@ -44,6 +40,64 @@ pub(crate) enum Asked {
     Nothing,
     Subscribe,
     Unsubscribe,
+}
+
+impl Known {
+    const fn from_bits(bits: u8) -> Self {
+        match bits & Facts::FIELD {
+            0 => Self::Absent,
+            1 => Self::Maybe,
+            2.. => Self::Held,
+        }
+    }
+}
+
+impl Asked {
+    const fn from_bits(bits: u8) -> Self {
+        match bits & Facts::FIELD {
+            0 => Self::Nothing,
+            1 => Self::Subscribe,
+            2.. => Self::Unsubscribe,
+        }
+    }
+}
+
+/// What is known and what is asked, two bits each: a slot has no room for three bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Facts(u8);
+
+impl Facts {
+    pub(crate) const NONE: Self = Self::of(Known::Absent, Known::Absent);
+    const FIELD: u8 = 0b11;
+    const BASE: u32 = 2;
+    const ASKED: u32 = 4;
+
+    /// Nothing is asked.
+    pub(crate) const fn of(known: Known, base: Known) -> Self {
+        Self(known as u8 | (base as u8) << Self::BASE)
+    }
+
+    pub(crate) const fn known(self) -> Known {
+        Known::from_bits(self.0)
+    }
+
+    /// What the current connection holds of it, while another one is spoken to.
+    pub(crate) const fn base(self) -> Known {
+        Known::from_bits(self.0 >> Self::BASE)
+    }
+
+    /// What the last request asked for, until it is answered.
+    pub(crate) const fn asked(self) -> Asked {
+        Asked::from_bits(self.0 >> Self::ASKED)
+    }
+
+    pub(crate) const fn set_known(&mut self, known: Known) {
+        self.0 = self.0 & !Self::FIELD | known as u8;
+    }
+
+    pub(crate) const fn set_asked(&mut self, asked: Asked) {
+        self.0 = self.0 & !(Self::FIELD << Self::ASKED) | (asked as u8) << Self::ASKED;
+    }
 }
 
 /// Yes-or-no facts of a slot, in one byte.
@@ -142,9 +196,7 @@ impl Slot {
         rounds: 0,
         tries: 0,
         list: ListId::NONE,
-        known: Known::Absent,
-        base: Known::Absent,
-        asked: Asked::Nothing,
+        facts: Facts::NONE,
         marks: Marks::NONE,
     };
 
@@ -159,10 +211,9 @@ impl Slot {
     /// Makes the facts those of `era`: what another connection held says nothing of this one.
     /// A wait that the server asked for outlives the connection, the other lists do not.
     #[inline]
-    pub(crate) fn renew(&mut self, era: u32) {
+    pub(crate) fn renew(&mut self, era: u32, facts: Facts) {
         self.era = era;
-        self.known = Known::Absent;
-        self.asked = Asked::Nothing;
+        self.facts = facts;
         self.tries = 0;
         self.marks.clear(Marks::OVERTAKEN);
         self.marks.clear(Marks::RESYNC);

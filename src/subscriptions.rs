@@ -37,7 +37,8 @@ use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
-    Asked, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue, wish,
+    Asked, Facts, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue,
+    wish,
 };
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -278,9 +279,9 @@ impl Subscriptions {
         if self.era.wrapping_sub(slot.era) > self.era.wrapping_sub(self.home) {
             Known::Absent
         } else if self.is_home(slot.era) {
-            slot.known
+            slot.facts.known()
         } else {
-            slot.base
+            slot.facts.base()
         }
     }
 
@@ -347,7 +348,7 @@ impl Subscriptions {
 
     pub(crate) fn is_free(&self, slot: &Slot) -> bool {
         let is_present = slot.era == self.era;
-        let free_here = slot.known == Known::Absent && slot.list != ListId::IN_FLIGHT;
+        let free_here = slot.facts.known() == Known::Absent && slot.list != ListId::IN_FLIGHT;
         !slot.is_wanted() && (!is_present || free_here) && self.base(slot) == Known::Absent
     }
 }
@@ -390,7 +391,7 @@ impl Subscriptions {
         slot.marks.clear(Marks::WANTED);
         slot.marks.clear(Marks::REFUSED);
         slot.marks.clear(Marks::RESYNC);
-        if slot.asked == Asked::Subscribe {
+        if slot.facts.asked() == Asked::Subscribe {
             slot.marks.set(Marks::OVERTAKEN);
         }
         if self.cursor == key {
@@ -413,9 +414,9 @@ impl Subscriptions {
         let Some(slot) = get(slots, key) else { return };
         if slot.is_wanted() && slot.list == ListId::IN_FLIGHT {
             slot.marks.set(Marks::RESYNC);
-        } else if slot.is_wanted() && slot.known == Known::Held {
+        } else if slot.is_wanted() && slot.facts.known() == Known::Held {
             self.unweigh(slot, terms);
-            slot.known = Known::Maybe;
+            slot.facts.set_known(Known::Maybe);
             self.queue_up(slots, key);
             self.weigh(slots, key, terms);
         }
@@ -457,7 +458,7 @@ impl Subscriptions {
         if !is_void || slot.is_refused() {
             return None;
         }
-        slot.renew(self.era);
+        slot.renew(self.era, Facts::NONE);
         debug_assert!(slot.marks == Marks::WANTED, "the replay is of wanted keys");
         // So that the compiler need not look.
         slot.marks = Marks::WANTED;
@@ -547,9 +548,9 @@ impl Subscriptions {
         }
         // 2^64 requests do not fit into the life of a connection.
         self.number = self.number.wrapping_add(1);
-        slot.asked = asked;
+        slot.facts.set_asked(asked);
         // Until the answer comes, the peer may hold it or not.
-        slot.known = Known::Maybe;
+        slot.facts.set_known(Known::Maybe);
         slot.number = self.number as u32;
         slot.at = now;
         slot.marks.clear(Marks::OVERTAKEN);
@@ -580,11 +581,8 @@ impl Subscriptions {
             return;
         }
         let base = self.base(slot);
-        slot.renew(self.era);
-        slot.base = base;
-        if self.is_home(self.era) {
-            slot.known = base;
-        }
+        let known = if self.is_home(self.era) { base } else { Known::Absent };
+        slot.renew(self.era, Facts::of(known, base));
     }
 
     /// Puts a key that is in no list into the queue for what is to be said about it, if anything. One
@@ -658,14 +656,14 @@ impl Subscriptions {
     /// The same for what would be said on the current connection, were it spoken on.
     #[inline]
     fn unweigh_home(&mut self, slot: &Slot) {
-        if !self.is_home(self.era) && to_say_of(slot, slot.base) != Asked::Nothing {
+        if !self.is_home(self.era) && to_say_of(slot, slot.facts.base()) != Asked::Nothing {
             less(&mut self.home_open);
         }
     }
 
     #[inline]
     fn weigh_home(&mut self, slot: &Slot) {
-        if !self.is_home(self.era) && to_say_of(slot, slot.base) != Asked::Nothing {
+        if !self.is_home(self.era) && to_say_of(slot, slot.facts.base()) != Asked::Nothing {
             more(&mut self.home_open);
         }
     }
@@ -677,7 +675,7 @@ impl Subscriptions {
 
 /// What to say about a key: the difference between what is wanted and what is known to be held.
 const fn to_say(slot: &Slot) -> Asked {
-    to_say_of(slot, slot.known)
+    to_say_of(slot, slot.facts.known())
 }
 
 /// The same, were this what is known.

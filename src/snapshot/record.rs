@@ -156,7 +156,7 @@ record! {
         step: u8,
         at_ns: Moment,
         /// How often the step is passed over after that.
-        rounds: u16,
+        rounds: u32,
     }
 }
 

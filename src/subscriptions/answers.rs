@@ -25,7 +25,7 @@ impl Subscriptions {
             && request.number <= self.number
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.list == ListId::IN_FLIGHT
-                    && slot.asked == Asked::Subscribe
+                    && slot.facts.asked() == Asked::Subscribe
                     && slot.tries == 0
                     && slot.marks.are_plain()
                     && self.is_last_request(slot, request)
@@ -37,8 +37,8 @@ impl Subscriptions {
     pub(crate) fn grant_plain(&mut self, slots: &mut [Slot], key: SubKey) {
         debug_assert!(self.is_home(self.era), "nothing else is spoken on outside a rotation");
         let Some(slot) = get(slots, key.0) else { return };
-        slot.asked = Asked::Nothing;
-        slot.known = Known::Held;
+        slot.facts.set_asked(Asked::Nothing);
+        slot.facts.set_known(Known::Held);
         slot.list = ListId::NONE;
         self.in_flight.remove(slots, key.0, queue);
         less(&mut self.counts.in_flight);
@@ -78,7 +78,7 @@ impl Subscriptions {
         let speaks_for_wish =
             answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
         if let (true, Some(slot)) = (speaks_for_wish, get(desk.slots, key)) {
-            slot.known = Known::Absent;
+            slot.facts.set_known(Known::Absent);
             match refusal {
                 Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
                 Refusal::Final => {
@@ -111,7 +111,7 @@ impl Subscriptions {
     #[inline]
     fn is_last_request(&self, slot: &Slot, request: Request) -> bool {
         // The low half decides: a key's older request would have to be 2^32 requests old.
-        let last = slot.asked != Asked::Nothing && slot.number == request.number as u32;
+        let last = slot.facts.asked() != Asked::Nothing && slot.number == request.number as u32;
         last && slot.era == self.era
     }
 
@@ -120,11 +120,11 @@ impl Subscriptions {
     #[inline]
     fn answered(&mut self, slots: &mut [Slot], terms: &Terms, key: u32) -> Option<Answered> {
         let slot = get(slots, key)?;
-        let answered = Answered { asked: slot.asked, tries: slot.tries, marks: slot.marks };
+        let answered = Answered { asked: slot.facts.asked(), tries: slot.tries, marks: slot.marks };
         // What is unanswered is open.
         less(self.count_of(is_given_up(slot, terms)));
         self.unweigh_home(slot);
-        slot.asked = Asked::Nothing;
+        slot.facts.set_asked(Asked::Nothing);
         slot.tries = 0;
         slot.marks.clear(Marks::OF_A_REQUEST);
         if slot.list == ListId::IN_FLIGHT {
@@ -141,7 +141,7 @@ impl Subscriptions {
     #[inline]
     fn conclude(&mut self, slots: &mut [Slot], terms: &Terms, key: u32, known: Known) {
         let Some(slot) = get(slots, key) else { return };
-        slot.known = known;
+        slot.facts.set_known(known);
         self.weigh_home(slot);
         if to_say(slot) == Asked::Nothing {
             return;

@@ -1,9 +1,10 @@
 //! What a snapshot keeps of the subscriptions, once no connection is held.
 
+use super::waits::turns;
 use super::{Counts, Subscriptions, more, to_say_of};
 use crate::link::capacity;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Known, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, wish};
+use crate::slot::{Asked, Facts, Known, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, wish};
 use crate::snapshot::{Clock, Fault, moment, record};
 use crate::time::{Instant, Nanos};
 
@@ -126,8 +127,7 @@ impl<'a> Loader<'a> {
         if slot.list != ListId::NONE || usize::from(retry.step) >= RETRY_STEPS {
             return Err(Fault::Damaged);
         }
-        let turns = self.policy.server_delay_max.0.div_ceil(terms.retry_longest.0.max(1));
-        let rounds = retry.rounds.min(u16::try_from(turns).unwrap_or(u16::MAX));
+        let rounds = retry.rounds.min(turns(self.policy.server_delay_max, terms.retry_longest));
         let at = self.clock.at(retry.at_ns);
         let (step, latest) = self.place(retry.step, at, rounds);
         let list = ListId::retry(step, true);
@@ -141,7 +141,7 @@ impl<'a> Loader<'a> {
 
     /// The first step, from `step` on, that lasts until `at`, and until when it lasts. What has
     /// `rounds` to go is at the ladder's end.
-    fn place(&self, step: u8, at: Instant, rounds: u16) -> (u8, Instant) {
+    fn place(&self, step: u8, at: Instant, rounds: u32) -> (u8, Instant) {
         let terms = &self.policy.subscriptions;
         let lasts = |step| {
             let wait = wait(terms, step);
@@ -164,10 +164,10 @@ impl<'a> Loader<'a> {
 
     pub(crate) fn hold(&mut self, key: u32, known: Known) -> Result<(), Fault> {
         let slot = self.slot(key)?;
-        if slot.known != Known::Absent {
+        if slot.facts.known() != Known::Absent {
             return Err(Fault::Damaged);
         }
-        (slot.known, slot.era) = (known, LOST);
+        (slot.facts, slot.era) = (Facts::of(known, Known::Absent), LOST);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl Subscriptions {
         self.unweigh(slot, terms);
         less(&mut self.counts.in_flight);
         slot.marks.clear(Marks::RESYNC);
-        let asked_for_wish = slot.is_wanted() == (slot.asked == Asked::Subscribe);
+        let asked_for_wish = slot.is_wanted() == (slot.facts.asked() == Asked::Subscribe);
         let tries = slot.tries;
         self.forget_place(desk.slots, key);
         if asked_for_wish {
@@ -133,13 +133,13 @@ fn step(terms: &Terms, tries: u8, floor: Nanos) -> (u8, Nanos) {
 }
 
 /// How many further turns of `wait` it takes to reach `asked`.
-fn rounds(asked: Nanos, wait: Nanos) -> u16 {
+fn rounds(asked: Nanos, wait: Nanos) -> u32 {
     let turns = asked.0.div_ceil(wait.0.max(1));
-    u16::try_from(turns.saturating_sub(1)).unwrap_or(u16::MAX)
+    u32::try_from(turns.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-/// How many turns of `wait` went by in `span`.
-fn turns(span: Nanos, wait: Nanos) -> u16 {
+/// How many turns of `wait` fit into `span`.
+pub(super) fn turns(span: Nanos, wait: Nanos) -> u32 {
     let turns = span.0.checked_div(wait.0).unwrap_or(0);
-    u16::try_from(turns).unwrap_or(u16::MAX)
+    u32::try_from(turns).unwrap_or(u32::MAX)
 }

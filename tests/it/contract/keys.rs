@@ -1,11 +1,13 @@
 //! Keys and their storage: when a key may mean something else, and what is lent for them.
 
+use core::time::Duration;
+
 use redial::{
     Action, Closure, Event, Link, Phase, PolicyBuilder, Refusal, Request, Seed, Slot, SubKey,
     WhenDegraded,
 };
 
-use super::{Hand, exact, millis, refused, secs};
+use super::{Hand, NANO, exact, millis, refused, secs};
 
 const KEY: SubKey = SubKey::new(1);
 
@@ -125,4 +127,22 @@ fn a_key_that_is_given_up_reconnects_once_where_the_policy_says_so() {
     assert_eq!(hand.phase(), Phase::Degraded, "not again before it was live");
     hand.after(secs(60));
     assert_eq!(hand.link.stats().attempts, 2);
+}
+
+#[test]
+fn p5_a_delay_that_the_server_asked_for_is_kept_however_short_the_ladder_is() {
+    const ASKED: Duration = secs(3_600);
+    let policy = policy().subscription_retry(millis(1), millis(2)).server_delay_max(ASKED);
+    let mut hand = Hand::started(policy);
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let (request, asked_at) = (hand.request(), hand.now());
+    let refusal = Refusal::Retry(Some(ASKED.into()));
+    hand.tell(Event::Refused { conn: hand.conn, request, refusal });
+    // No timer fires for an hour: two million turns of the ladder.
+    hand.clock.advance_to(asked_at.saturating_add(ASKED - NANO));
+    hand.tell(Event::TimerFired);
+    assert!(!hand.actions().iter().any(|it| matches!(it, Action::Subscribe { .. })));
+    hand.request();
+    let kept = hand.now().saturating_since(asked_at);
+    assert!(ASKED <= kept && kept < ASKED + millis(2), "rounded up to a turn: {kept:?}");
 }
