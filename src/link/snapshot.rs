@@ -25,7 +25,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     pub fn snapshot(&self) -> Snapshot<'_> {
         let Self { policy, lifecycle, subscriptions, storage, .. } = self;
         let (memory, kept) = lifecycle.record(policy, subscriptions.counts_alone());
-        let keys = Keys::new(subscriptions, storage.as_ref(), kept, lifecycle.now());
+        let keys = Keys::new(subscriptions, storage.as_ref(), policy, kept, lifecycle.now());
         Snapshot::new(memory, keys)
     }
 
@@ -66,7 +66,7 @@ impl Lifecycle {
     pub fn snapshot(&self, policy: &Policy) -> Snapshot<'_> {
         static NO_KEYS: Subscriptions = Subscriptions::new();
         let (memory, kept) = self.record(policy, Counts::default());
-        Snapshot::new(memory, Keys::new(&NO_KEYS, &[], kept, self.now()))
+        Snapshot::new(memory, Keys::new(&NO_KEYS, &[], policy, kept, self.now()))
     }
 
     /// As [`Link::restore`]. There is no storage, hence a snapshot with keys is an error.

@@ -155,8 +155,8 @@ record! {
         /// Which step of the key's ladder it waits at.
         step: u8,
         at_ns: Moment,
-        /// How often the step is passed over after that.
-        rounds: u32,
+        /// How much longer it waits then, in turns of the ladder's last step.
+        rest_ns: u64,
     }
 }
 

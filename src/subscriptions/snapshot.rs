@@ -1,6 +1,6 @@
 //! What a snapshot keeps of the subscriptions, once no connection is held.
 
-use super::waits::turns;
+use super::waits::turns_up;
 use super::{Counts, Subscriptions, more, to_say_of};
 use crate::link::capacity;
 use crate::policy::{Policy, Subscriptions as Terms};
@@ -17,6 +17,8 @@ const LOST: u32 = 1;
 pub(crate) struct Keys<'a> {
     subscriptions: &'a Subscriptions,
     slots: &'a [Slot],
+    /// A turn of what waits longest.
+    turn: Nanos,
     /// The session keeps them: the next connection may hold what the last one held.
     kept: bool,
     now: Instant,
@@ -37,10 +39,11 @@ impl<'a> Keys<'a> {
     pub(crate) const fn new(
         subscriptions: &'a Subscriptions,
         slots: &'a [Slot],
+        policy: &Policy,
         kept: bool,
         now: Instant,
     ) -> Self {
-        Self { subscriptions, slots, kept, now }
+        Self { subscriptions, slots, turn: policy.subscriptions.retry_longest, kept, now }
     }
 
     /// In the order in which they became wanted.
@@ -62,7 +65,8 @@ impl<'a> Keys<'a> {
             self.along(first, |slot| slot.queue.next()).filter_map(move |key| {
                 let slot = self.slot(key)?;
                 let at_ns = moment(slot.at, self.now);
-                Some(record::Retry { key, step, at_ns, rounds: slot.rounds })
+                let rest_ns = self.turn.0.saturating_mul(u64::from(slot.rounds));
+                Some(record::Retry { key, step, at_ns, rest_ns })
             })
         })
     }
@@ -119,7 +123,7 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// A wait that the policy's ladder has no such step for is put where it ends in time, and one
+    /// A wait that the policy's ladder has no such step for is put where it ends no sooner, and one
     /// longer than a server may ask for is cut.
     pub(crate) fn retry(&mut self, retry: record::Retry) -> Result<(), Fault> {
         let terms = &self.policy.subscriptions;
@@ -127,11 +131,13 @@ impl<'a> Loader<'a> {
         if slot.list != ListId::NONE || usize::from(retry.step) >= RETRY_STEPS {
             return Err(Fault::Damaged);
         }
-        let rounds = retry.rounds.min(turns(self.policy.server_delay_max, terms.retry_longest));
         let at = self.clock.at(retry.at_ns);
-        let (step, latest) = self.place(retry.step, at, rounds);
+        let until = at.after(Nanos(retry.rest_ns));
+        let until = until.min(self.clock.now.after(self.policy.server_delay_max));
+        let (step, latest) = self.place(retry.step, at, retry.rest_ns > 0);
         let list = ListId::retry(step, true);
         let at = at.min(latest).max(self.last_at(list));
+        let rounds = turns_up(until.since(at), terms.retry_longest);
         if let Some(slot) = get(self.slots, retry.key) {
             (slot.at, slot.rounds) = (at, rounds);
         }
@@ -139,9 +145,9 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// The first step, from `step` on, that lasts until `at`, and until when it lasts. What has
-    /// `rounds` to go is at the ladder's end.
-    fn place(&self, step: u8, at: Instant, rounds: u32) -> (u8, Instant) {
+    /// The first step, from `step` on, that lasts until `at`, and until when it lasts. What waits
+    /// `on` is at the ladder's end.
+    fn place(&self, step: u8, at: Instant, on: bool) -> (u8, Instant) {
         let terms = &self.policy.subscriptions;
         let lasts = |step| {
             let wait = wait(terms, step);
@@ -149,7 +155,7 @@ impl<'a> Loader<'a> {
         };
         let fits = |step: &u8| {
             let (latest, longest) = lasts(*step);
-            longest || at <= latest && rounds == 0
+            longest || at <= latest && !on
         };
         let last = RETRY_STEPS.saturating_sub(1) as u8;
         let step = (step..last).find(fits).unwrap_or(last);

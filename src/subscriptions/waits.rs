@@ -80,7 +80,7 @@ impl Subscriptions {
         let floor = if is_given_up(slot, terms) { terms.retry_longest } else { delay };
         let tries = if delay == Nanos::ZERO { slot.tries } else { 1 };
         let (step, wait) = step(terms, tries, floor);
-        slot.rounds = rounds(delay, wait);
+        slot.rounds = turns_up(Nanos(delay.0.saturating_sub(wait.0)), wait);
         slot.at = desk.now.after(wait);
         self.wake_at = self.wake_at.min(slot.at);
         self.push(desk.slots, key, ListId::retry(step, asked));
@@ -132,14 +132,14 @@ fn step(terms: &Terms, tries: u8, floor: Nanos) -> (u8, Nanos) {
     (step, wait)
 }
 
-/// How many further turns of `wait` it takes to reach `asked`.
-fn rounds(asked: Nanos, wait: Nanos) -> u32 {
-    let turns = asked.0.div_ceil(wait.0.max(1));
-    u32::try_from(turns.saturating_sub(1)).unwrap_or(u32::MAX)
+/// How many turns of `wait` last as long as `span`.
+pub(super) fn turns_up(span: Nanos, wait: Nanos) -> u32 {
+    let turns = span.0.div_ceil(wait.0.max(1));
+    u32::try_from(turns).unwrap_or(u32::MAX)
 }
 
-/// How many turns of `wait` fit into `span`.
-pub(super) fn turns(span: Nanos, wait: Nanos) -> u32 {
+/// How many turns of `wait` went by in `span`.
+fn turns(span: Nanos, wait: Nanos) -> u32 {
     let turns = span.0.checked_div(wait.0).unwrap_or(0);
     u32::try_from(turns).unwrap_or(u32::MAX)
 }

@@ -36,7 +36,7 @@ impl Fnv {
 
 fn sum_of(list: &Value) -> u64 {
     let add = |sum: Fnv, element: &Value| match element {
-        Value::Object(retry) => ["key", "step", "at_ns", "rounds"]
+        Value::Object(retry) => ["key", "step", "at_ns", "rest_ns"]
             .into_iter()
             .fold(sum, |sum, field| sum.add(retry[field].as_u64().unwrap())),
         key => sum.add(key.as_u64().unwrap()),
@@ -61,7 +61,7 @@ fn told(text: &str) -> Option<String> {
 }
 
 fn retry(key: u32, step: u8) -> Value {
-    json!({"key": key, "step": step, "at_ns": 5_000_000_000_u64, "rounds": 0})
+    json!({"key": key, "step": step, "at_ns": 5_000_000_000_u64, "rest_ns": 0})
 }
 
 /// What makes the other tests here mean something.

@@ -190,8 +190,10 @@ fn a_delay_that_the_server_asked_for_holds_under_another_ladder() {
         (secs(20), secs(30), secs(20)),
         (secs(1), secs(30), secs(20)),
         (millis(100), millis(25_600), secs(20)),
-        // No step of this one is so long: it is served in turns, or cut to the last.
-        (secs(1), secs(8), secs(8)),
+        // No step of these is so long: it is served in turns.
+        (secs(1), secs(8), secs(24)),
+        (secs(1), secs(10), secs(20)),
+        (millis(10), millis(2_000), secs(20)),
     ] {
         let mut next = run.taken_over(calm().subscription_retry(shortest, longest));
         let begun_at = next.now;
