@@ -36,8 +36,6 @@ pub(super) struct Connection {
     pub(super) ping_at: Option<Instant>,
     /// A late wake-up of this silence was met with one more ping.
     pub(super) probed: bool,
-    /// A report that may or may not count as a byte came last.
-    pub(super) murky: bool,
     /// How its silence is noticed: the policy's heartbeat, or what was negotiated.
     pub(super) beat: Option<Beat>,
     /// The spread that was negotiated on it.
@@ -82,7 +80,6 @@ impl Connection {
             progress_at: now,
             ping_at: None,
             probed: false,
-            murky: false,
             beat: terms.heartbeat,
             spread: None,
             moves: None,
@@ -101,10 +98,10 @@ impl Connection {
         self.ready_at.is_some() && !self.let_go && self.closing.is_none()
     }
 
-    /// It opened now; true if that is news.
+    /// It opened now; true if that is news. A report that is none tells of bytes like any other.
     pub(super) const fn opens(&mut self, now: Instant) -> bool {
         if self.opened_at.is_some() {
-            self.murky = true;
+            self.hears(now);
             return false;
         }
         self.opened_at = Some(now);
@@ -134,7 +131,6 @@ impl Connection {
             self.last_byte = now;
             self.ping_at = None;
             self.probed = false;
-            self.murky = false;
         }
     }
 
@@ -150,7 +146,7 @@ impl Connection {
     pub(super) const fn is_listening(&self) -> bool {
         let watched = matches!(self.role, Role::Current | Role::Successor);
         let open = self.opened_at.is_some() && !self.let_go && self.closing.is_none();
-        watched && open && !self.murky
+        watched && open
     }
 
     pub(super) fn is_settled(&self, until: Instant, terms: &Terms) -> bool {

@@ -133,9 +133,6 @@ impl Judge {
         if !it.is_settled(self.now, terms) {
             return Some(false);
         }
-        if it.murky {
-            return None;
-        }
         if proof != Some(By::Peer) {
             return Some(false);
         }
