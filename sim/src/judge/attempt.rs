@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use redial::{Endpoint, Event, Halted, Instant, Millis, Session, Status, Verdict};
+use redial::{Endpoint, Event, Halted, Instant, Millis, Session, Status, Verdict, WaitsFor};
 
 use super::{Check, Promise, ROUNDING, broken, ensure, roughly};
 use crate::terms::{Delay, Drawn, Meter, Terms};
@@ -50,6 +50,14 @@ pub(super) struct Wait {
     pub(super) session: Session,
     /// When it was seen to be over.
     pub(super) due_at: Option<Instant>,
+}
+
+/// What a wait may be for, and when it ends then: not before `from`, no later than `to`.
+#[derive(Clone, Copy, Debug)]
+struct Ground {
+    by: WaitsFor,
+    from: Instant,
+    to: Instant,
 }
 
 /// How a connection, or an attempt that was not made yet, ended.
@@ -356,36 +364,56 @@ impl Attempts {
         }
     }
 
-    /// The link waits, neither paused nor offline, and says until when. `floor`: of the endpoint that
-    /// it waits for, and how long that was; `fresh_free_at`: of the limits of fresh sessions.
+    /// The link waits, neither paused nor offline, and says until when and for what. `floor`: of the
+    /// endpoint that it waits for, and how long that was; `fresh_free_at`: of the limits of fresh
+    /// sessions.
     pub(super) fn waiting(
         &self,
         terms: &Terms,
         status: &Status,
-        (floor, asked): (Instant, Duration),
+        floor: (Instant, Duration),
         fresh_free_at: Instant,
     ) -> Check {
         let Some((wait, until)) = self.wait.zip(status.until) else { return Ok(()) };
-        let mut latest = wait.to;
-        if floor > wait.since {
-            let width = terms.bound(self.level.max(1)).max(terms.first_within).max(asked / 10);
-            latest = latest.max(floor.saturating_add(width));
-        }
-        let limits = [(terms.attempts, &self.short), (terms.attempts_long, &self.long)];
-        for (rate, meter) in limits {
-            let Some(rate) = rate else { continue };
-            let free_at = Instant::from_nanos(meter.free_at(rate));
-            if free_at > wait.since {
-                latest = latest.max(free_at.saturating_add(rate.interval));
+        let grounds = self.grounds(terms, &wait, floor, fresh_free_at);
+        let within = |ground: &Ground| ground.from <= until && until <= roughly(ground.to);
+        ensure(grounds.iter().any(within), Promise::Patience, || {
+            format!("waits until {until}, which nothing explains: {grounds:?} ({wait:?})")
+        })?;
+        let said = status.waits_for;
+        let fits = |ground: &Ground| said == Some(ground.by) && within(ground);
+        ensure(grounds.iter().any(fits), Promise::Reports, || {
+            format!("waits until {until}, {said:?} is said of it, there are {grounds:?}")
+        })
+    }
+
+    /// What a wait may be for.
+    fn grounds(
+        &self,
+        terms: &Terms,
+        wait: &Wait,
+        (floor, asked): (Instant, Duration),
+        fresh_free_at: Instant,
+    ) -> Vec<Ground> {
+        let mut grounds = vec![Ground { by: WaitsFor::Backoff, from: wait.from, to: wait.to }];
+        let mut add = |by, from: Instant, width| {
+            if from > wait.since {
+                grounds.push(Ground { by, from, to: from.saturating_add(width) });
+            }
+        };
+        let width = terms.bound(self.level.max(1)).max(terms.first_within).max(asked / 10);
+        add(WaitsFor::Floor, floor, width);
+        for (rate, meter) in [(terms.attempts, &self.short), (terms.attempts_long, &self.long)] {
+            if let Some(rate) = rate {
+                let free_at = Instant::from_nanos(meter.free_at(rate));
+                add(WaitsFor::Limit, free_at, rate.interval);
             }
         }
-        if wait.session == Session::Fresh && fresh_free_at > wait.since {
+        if wait.session == Session::Fresh {
             let widest = terms.fresh_sessions.iter().map(|rate| rate.interval).max();
-            latest = latest.max(fresh_free_at.saturating_add(widest.unwrap_or_default()));
+            add(WaitsFor::SessionLimit, fresh_free_at, widest.unwrap_or_default());
         }
-        ensure(until <= roughly(latest), Promise::Patience, || {
-            format!("waits until {until}, at most {latest} was agreed ({wait:?})")
-        })
+        grounds
     }
 
     pub(super) const fn level(&self) -> u32 {

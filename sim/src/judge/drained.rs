@@ -31,8 +31,13 @@ impl Judge {
     fn check_waiting(&self) -> Check {
         let status = &self.view.status;
         let Some(wait) = &self.attempts.wait else { return Ok(()) };
-        if status.phase != Phase::Waiting || self.wish.is_blocked() {
+        if status.phase != Phase::Waiting {
             return Ok(());
+        }
+        if let Some(by) = self.wish.blocked_by() {
+            return ensure(status.waits_for == Some(by), Promise::Reports, || {
+                format!("{:?} is said, it waits for {by:?}", status.waits_for)
+            });
         }
         let floor = self.endpoints.floor_of(wait.endpoint);
         let fresh_free_at = self.sessions.free_at(&self.terms);

@@ -273,8 +273,11 @@ impl Judge {
         for role in [Role::Successor, Role::Leaving] {
             self.drop_role(role);
         }
-        if self.role(Role::Current).is_some_and(|it| it.opened_at.is_none()) {
+        let Some(it) = self.role_mut(Role::Current) else { return };
+        if it.opened_at.is_none() {
             self.drop_role(Role::Current);
+        } else if let Some(closing) = it.closing.as_mut().filter(|closing| !closing.told) {
+            closing.why = Why::Stop;
         }
     }
 

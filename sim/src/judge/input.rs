@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redial::{By, Closure, ConnId, Event, Instant, Millis, Misuse, Phase, Verdict};
+use redial::{By, Closure, ConnId, Event, Instant, Millis, Misuse, Phase, Verdict, WaitsFor};
 
 use super::attempt::Kind;
 use super::connection::{Connection, Role};
@@ -24,6 +24,17 @@ pub(super) struct Wish {
 impl Wish {
     pub(super) const fn is_blocked(self) -> bool {
         self.paused || self.offline
+    }
+
+    /// What holds every attempt up; a pause comes before the network.
+    pub(super) const fn blocked_by(self) -> Option<WaitsFor> {
+        if self.paused {
+            Some(WaitsFor::Pause)
+        } else if self.offline {
+            Some(WaitsFor::Network)
+        } else {
+            None
+        }
     }
 }
 

@@ -215,8 +215,7 @@ impl Judge {
         if !self.drained || !self.by_id(conn).is_some_and(Connection::is_ready) {
             return Ok(());
         }
-        let spoken = self.spoken_on() == Some(conn);
-        let check = self.keys.match_peer(conn, held, spoken);
+        let check = self.keys.match_peer(conn, held);
         self.finish(check)
     }
 

@@ -155,8 +155,7 @@ impl Judge {
                     closing.since = now;
                     closing.told = true;
                     let due = closing.why;
-                    let stops = why == Why::Stop;
-                    ensure(stops == (due == Why::Stop) || stops, Promise::Wishes, || {
+                    ensure(why == due, Promise::Wishes, || {
                         format!("connection {conn} is closed for {why:?}, it is for {due:?}")
                     })
                 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use redial::{
     Action, Cause, Closure, ConnId, Continuity, Endpoint, Event, How, Instant, Link, Misuse, Phase,
-    Policy, Refusal, Request, Seed, Session, Status, SubKey, Why,
+    Policy, Refusal, Request, Seed, Session, Status, SubKey, WaitsFor, Why,
 };
 
 use super::{Broken, Judge, Promise, View};
@@ -58,6 +58,7 @@ impl Court {
         status.attempt = NonZeroU32::new(attempt);
         status.until = None;
         status.continuity = ready.then_some(Continuity::First);
+        status.waits_for = (phase == Phase::Waiting).then_some(WaitsFor::Backoff);
     }
 
     fn event(&mut self, millis: u64, event: Event) -> Outcome {
@@ -499,19 +500,21 @@ fn p8_settling_is_inclusive() -> Outcome {
 
 #[test]
 fn p9_an_open_before_the_server_wants_it() {
-    let log = |until: u64| {
+    let log = |until: u64, waits_for| {
         move |court: &mut Court| {
             court.start()?;
             court.phase(Phase::Waiting, 2);
             court.view.status.until = Some(at(until));
+            court.view.status.waits_for = Some(waits_for);
             let closure = Closure::peer().http(503).retry_after(Duration::from_secs(20));
             court.event(10, Event::Closed { conn: conn(1), closure })?;
             court.drain(Some(until))?;
             court.open(until, 2)
         }
     };
-    caught(Promise::ServerIsHeard, log(1_000));
-    log(20_500)(&mut Court::new(|_| {})).expect("the floor was served");
+    caught(Promise::ServerIsHeard, log(1_000, WaitsFor::Backoff));
+    caught(Promise::Reports, log(20_500, WaitsFor::Backoff));
+    log(20_500, WaitsFor::Floor)(&mut Court::new(|_| {})).expect("the floor was served");
 }
 
 #[test]
@@ -572,6 +575,12 @@ fn wishes_that_are_not_obeyed() {
         court.event(20, Event::Pause)?;
         court.event(700, Event::TimerFired)?;
         court.act(open(2))
+    });
+    caught(Promise::Wishes, |court| {
+        court.live()?;
+        court.phase(Phase::Closing, 0);
+        court.event(200, Event::Stop)?;
+        court.act(Action::Close { conn: conn(1), how: How::Graceful, why: Why::Moved })
     });
     caught(Promise::Wishes, |court| {
         court.start()?;

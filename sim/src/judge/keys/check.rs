@@ -203,15 +203,8 @@ impl Keys {
         self.parted(from);
     }
 
-    /// Against what the peer really holds: what it confirmed it holds, what it withdrew it does not;
-    /// where `spoken`, each key with nothing pending is held exactly if it is wanted and not refused
-    /// for good.
-    pub(in crate::judge) fn match_peer(
-        &self,
-        conn: ConnId,
-        held: &BTreeSet<SubKey>,
-        spoken: bool,
-    ) -> Check {
+    /// Against what the peer really holds: what it confirmed it holds, what it withdrew it does not.
+    pub(in crate::judge) fn match_peer(&self, conn: ConnId, held: &BTreeSet<SubKey>) -> Check {
         let Some(speech) = self.speech(conn) else { return Ok(()) };
         for (name, key) in &self.keys {
             let on = speech.on(*name);
@@ -223,11 +216,6 @@ impl Keys {
             must(known == held.contains(name), || {
                 let does = if known { "does not hold" } else { "holds" };
                 format!("the peer of {conn} {does} key {name}: {key:?} {on:?}")
-            })?;
-            // What was held before another connection's peer refused it for good may stay.
-            let right = if known { key.wanted } else { !key.wanted || key.refused == Refused::Yes };
-            must(!spoken || !key.is_settled(&on) || right, || {
-                format!("key {name} is settled on {conn} and wrong: {key:?} {on:?}")
             })?;
         }
         let unknown = held.iter().find(|name| !self.keys.contains_key(name));
