@@ -95,6 +95,10 @@ impl Facts {
         self.0 = self.0 & !Self::FIELD | known as u8;
     }
 
+    pub(crate) const fn set_base(&mut self, base: Known) {
+        self.0 = self.0 & !(Self::FIELD << Self::BASE) | (base as u8) << Self::BASE;
+    }
+
     pub(crate) const fn set_asked(&mut self, asked: Asked) {
         self.0 = self.0 & !(Self::FIELD << Self::ASKED) | (asked as u8) << Self::ASKED;
     }

@@ -411,15 +411,19 @@ impl Subscriptions {
         let key = key.0;
         self.renew(slots, key);
         self.lift_refusal(slots, key, terms);
-        let Some(slot) = get(slots, key) else { return };
-        if slot.is_wanted() && slot.list == ListId::IN_FLIGHT {
+        let Some(slot) = get(slots, key).filter(|slot| slot.is_wanted()) else { return };
+        self.unweigh(slot, terms);
+        // What another connection holds, or a session keeps, has the same gap.
+        if slot.facts.base() == Known::Held {
+            slot.facts.set_base(Known::Maybe);
+        }
+        if slot.list == ListId::IN_FLIGHT {
             slot.marks.set(Marks::RESYNC);
-        } else if slot.is_wanted() && slot.facts.known() == Known::Held {
-            self.unweigh(slot, terms);
+        } else if slot.facts.known() == Known::Held {
             slot.facts.set_known(Known::Maybe);
             self.queue_up(slots, key);
-            self.weigh(slots, key, terms);
         }
+        self.weigh(slots, key, terms);
     }
 
     fn lift_refusal(&mut self, slots: &mut [Slot], key: u32, terms: &Terms) {

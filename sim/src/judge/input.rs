@@ -199,7 +199,7 @@ impl Judge {
             Event::Rotate => self.asked_to_rotate(self.now),
             Event::Subscribe { key } => self.keys.want(key),
             Event::Unsubscribe { key } => self.keys.withdraw(key),
-            Event::Resync { key } => self.keys.resync(key, self.spoken_on()),
+            Event::Resync { key } => self.keys.resync(key),
             Event::CredentialsReady { lasts, .. } => {
                 let rotates = self.check_may_rotate("credentials").is_ok();
                 self.credentials.fetched(&self.terms, self.now, lasts, rotates);

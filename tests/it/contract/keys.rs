@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, Event, Link, Phase, PolicyBuilder, Refusal, Request, Seed, Slot, SubKey,
-    WhenDegraded,
+    Action, Closure, Established, Event, Link, OnResume, Phase, PolicyBuilder, Refusal, Request,
+    Rotation, Seed, Slot, SubKey, WhenDegraded,
 };
 
 use super::{Hand, NANO, exact, millis, refused, secs};
@@ -145,4 +145,31 @@ fn p5_a_delay_that_the_server_asked_for_is_kept_however_short_the_ladder_is() {
     hand.request();
     let kept = hand.now().saturating_since(asked_at);
     assert!(ASKED <= kept && kept < ASKED + millis(2), "rounded up to a turn: {kept:?}");
+}
+
+#[test]
+fn p5_a_gap_is_repaired_on_the_connection_that_a_failed_rotation_falls_back_to() {
+    let rotation = Rotation::new(secs(80_000), secs(1), secs(30));
+    let mut hand = Hand::started(policy().rotate(Some(rotation)));
+    hand.opened().subscribe(1);
+    let current = hand.conn;
+    hand.tell(Event::Rotate).opened();
+    assert_ne!(hand.conn, current, "the successor is spoken to");
+    hand.actions();
+    hand.tell(Event::Resync { key: KEY }).closed(refused());
+    let said = |action: &Action| match action {
+        Action::Subscribe { conn, .. } => *conn == current,
+        _ => false,
+    };
+    assert!(hand.actions().iter().any(said));
+}
+
+#[test]
+fn p5_a_gap_that_is_found_while_the_link_is_down_is_repaired_in_a_session_that_kept_the_key() {
+    let greets = policy().ready_within(Some(secs(5))).on_resume(OnResume::Kept);
+    let mut hand = Hand::started(greets);
+    hand.ready(Established::Fresh, true).subscribe(1).closed(refused());
+    hand.tell(Event::Resync { key: KEY }).dials();
+    hand.ready(Established::Resumed, true);
+    assert!(hand.actions().iter().any(|it| matches!(it, Action::Subscribe { .. })));
 }

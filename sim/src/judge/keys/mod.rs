@@ -168,19 +168,16 @@ impl Keys {
         });
     }
 
-    /// `spoken_on`: where it is said again; elsewhere it may be.
-    pub(super) fn resync(&mut self, name: SubKey, spoken_on: Option<ConnId>) {
+    /// It is said again on whatever connection is spoken on next.
+    pub(super) fn resync(&mut self, name: SubKey) {
         let Some(key) = self.keys.get_mut(&name).filter(|key| key.wanted) else { return };
         let lifted = key.refused != Refused::No;
         key.refused = Refused::No;
         for speech in self.speeches.iter_mut().chain(&mut self.kept) {
-            let is_spoken = spoken_on == Some(speech.conn);
             let on = speech.on_mut(name);
             on.lifted |= lifted;
             on.confirmed = false;
-            let holds = on.held == Held::Yes || on.in_flight();
-            on.again |= holds && is_spoken;
-            on.unsure |= holds && !is_spoken;
+            on.again |= on.held == Held::Yes || on.in_flight();
         }
     }
 }
