@@ -31,7 +31,7 @@
 //!
 //! **Memory.** A connection's own facts are in [`Connection`]; what outlives it (failures, limits,
 //! endpoints, session, credentials, give-up clock) is in the lifecycle. Failures are forgotten in
-//! one place, [`Lifecycle::learn`], and only by a settled connection (P8).
+//! one place, [`Lifecycle::settled`], and by `Start` (P8).
 
 mod deadlines;
 mod ends;
@@ -395,7 +395,7 @@ impl Lifecycle {
             Event::SessionLost { conn } => self.session_lost(cx, conn),
             Event::CredentialsReady { ticket, lasts } => self.fetched(cx, ticket, lasts),
             Event::CredentialsFailed { ticket, fatal } => self.not_fetched(cx, ticket, fatal),
-            Event::Rotate => self.rotate(cx),
+            Event::Rotate => self.rotate_by(cx.now),
             // Answers and wishes about keys are the subscriptions' business.
             Event::Subscribe { .. }
             | Event::Unsubscribe { .. }

@@ -97,10 +97,7 @@ impl Lifecycle {
         let failed = !ended.settled && ended.cause != Cause::Network;
         let rejected = ended.verdict == Verdict::Reauthenticate;
         if ended.settled {
-            // The only place, besides `Start`, where failures are forgotten (P8).
-            self.failures.forget();
-            self.outage.spent = Nanos::ZERO;
-            self.suspended = false;
+            self.settled(ended.endpoint);
         }
         self.learn_session(cx, ended, failed && !rejected);
         let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
@@ -128,6 +125,16 @@ impl Lifecycle {
         (halted.or(gives_up.then_some(Halted::Exhausted)), cadence)
     }
 
+    /// What a settled connection teaches. Nothing else but `Start` lets failures be forgotten (P8).
+    pub(super) fn settled(&mut self, endpoint: Option<Endpoint>) {
+        self.failures.forget();
+        self.outage.spent = Nanos::ZERO;
+        self.suspended = false;
+        if let Some(endpoint) = endpoint {
+            self.endpoints.forgive(endpoint);
+        }
+    }
+
     /// Failed resumes poison a session; some ends say that the server keeps it no more. A rejection of
     /// our credentials says nothing of sessions.
     fn learn_session(&mut self, cx: &Context<'_>, ended: &Ended, failed: bool) {
@@ -149,9 +156,6 @@ impl Lifecycle {
         if let Some(endpoint) = ended.endpoint {
             if let Verdict::RetryWithin { from, .. } = ended.verdict {
                 self.raise_floor(cx, endpoint, from.nanos());
-            }
-            if ended.settled {
-                self.endpoints.forgive(endpoint);
             }
             if terms.count > 1 && (failed || ended.verdict == Verdict::NextEndpoint) {
                 self.endpoints.quarantine(endpoint, terms, cx.now);

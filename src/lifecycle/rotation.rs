@@ -123,11 +123,6 @@ pub(super) fn draw_rotate_at(cx: &Context<'_>, jitter: &mut Jitter) -> Instant {
 
 /// What asks for a rotation.
 impl Lifecycle {
-    /// The application asks. Without a ready connection, and while one is under way, nothing.
-    pub(super) fn rotate(&mut self, cx: &Context<'_>) {
-        self.rotate_by(cx.now);
-    }
-
     /// The server asks: within half of what it gives us, at an instant of our own, or a herd moves
     /// at once. Before ready the attempt has failed.
     pub(super) fn go_away(&mut self, cx: &mut Context<'_>, conn: ConnId, within: Millis) {
@@ -149,9 +144,11 @@ impl Lifecycle {
         self.rotate_by(cx.now.after(delay));
     }
 
-    fn rotate_by(&mut self, at: Instant) {
-        let State::Up { current, rotation } = &mut self.state else { return };
-        if current.is_ready() && rotation.successor().is_none() {
+    /// A ready connection is to be replaced by `at`. While a successor is under way that holds for the
+    /// case that it fails.
+    pub(super) fn rotate_by(&mut self, at: Instant) {
+        let State::Up { current, .. } = &mut self.state else { return };
+        if current.is_ready() {
             current.rotate_at = at.min(current.rotate_at);
             self.changed();
         }
@@ -312,17 +309,16 @@ impl Lifecycle {
     pub(crate) fn switch(&mut self, cx: &mut Context<'_>) {
         let Some(successor) = self.take_successor() else { return };
         self.account(cx);
-        let State::Up { current, .. } = &mut self.state else { return };
-        let stage = current.stage;
+        let State::Up { current, .. } = &self.state else { return };
+        let endpoint = current.endpoint;
         if current.is_settled(cx.policy, cx.now, false) {
             count(&mut cx.stats.settled);
-            self.failures.forget();
-            self.outage.spent = Nanos::ZERO;
-            self.suspended = false;
-            self.endpoints.forgive(current.endpoint);
+            self.settled(Some(endpoint));
         }
         count(&mut cx.stats.rotations);
-        let side = Side::Leaving { id: current.id, endpoint: current.endpoint, deadline: None };
+        let State::Up { current, .. } = &mut self.state else { return };
+        let stage = current.stage;
+        let side = Side::Leaving { id: current.id, endpoint, deadline: None };
         let spread = successor.spread;
         self.sessions.established(successor.resumable, successor.session);
         *current = successor;

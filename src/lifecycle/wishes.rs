@@ -30,7 +30,8 @@ impl Lifecycle {
         self.suspended = false;
         self.cause = None;
         let length = draw(&mut self.jitter, Nanos::ZERO, cx.policy.start_within);
-        self.wait(cx, Delay { length, spread: false });
+        // A hint shortens it no more than a spread: a fleet that starts together gets its network together.
+        self.wait(cx, Delay { length, spread: true });
     }
 
     pub(super) fn stop(&mut self, cx: &mut Context<'_>) {
@@ -41,12 +42,17 @@ impl Lifecycle {
         match &mut self.state {
             State::Idle | State::Waiting(_) | State::Halted(_) => self.enter(State::Idle),
             State::Closing(closing) => {
-                closing.then = Then::Idle;
+                let then = core::mem::replace(&mut closing.then, Then::Idle);
                 // A close that the driver was told of keeps its reason.
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
                 self.pending.set(Pending::REPORT);
+                let endpoint = closing.endpoint;
+                if let Then::Lose { settled: true, .. } = then {
+                    count(&mut cx.stats.settled);
+                    self.settled(Some(endpoint));
+                }
             }
             State::Up { current, .. } if !current.is_open() => {
                 let id = current.id;
@@ -55,7 +61,9 @@ impl Lifecycle {
             }
             State::Up { current, .. } => {
                 if current.is_settled(cx.policy, cx.now, false) {
+                    let endpoint = current.endpoint;
                     count(&mut cx.stats.settled);
+                    self.settled(Some(endpoint));
                 }
                 self.close(Why::Stop, Then::Idle);
             }

@@ -119,7 +119,7 @@ impl Attempts {
         self.suspended = false;
         self.forget();
         let delay = Delay::up_to(terms.start_within);
-        self.begin_wait(now, delay, false, endpoint, session);
+        self.begin_wait(now, delay, true, endpoint, session);
     }
 
     pub(super) fn stop(&mut self) {

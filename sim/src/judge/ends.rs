@@ -49,14 +49,12 @@ impl Judge {
         self.refresh_timed_out(&mut halted);
         self.fell_due(event, before, &mut halted);
         if let Event::Stop = event {
-            self.stopped();
+            self.stopped(&mut claims);
         }
         self.deadlines_ended(event, &mut claims, &mut halted)?;
         self.closing_began(before)?;
         self.check_connected()?;
-        // Only the one that is closed on purpose may count as settled on its own.
-        let absorbed = u64::from(matches!(event, Event::Stop));
-        ensure(claims.settled <= absorbed, Promise::OneLoss, || {
+        ensure(claims.settled == 0, Promise::OneLoss, || {
             format!("{} connections too many count as settled", claims.settled)
         })?;
         ensure(claims.rotations + claims.rotations_failed == 0, Promise::Rotation, || {
@@ -269,7 +267,14 @@ impl Judge {
     }
 
     /// `Stop` drops all but what is closed with a handshake.
-    fn stopped(&mut self) {
+    fn stopped(&mut self, claims: &mut Claims) {
+        // Until when the one that is closed proves its uptime is not agreed.
+        if let Some(endpoint) = self.role(Role::Current).map(|it| it.endpoint)
+            && Claims::take(&mut claims.settled)
+        {
+            self.attempts.settled();
+            self.endpoints.forgive(endpoint);
+        }
         for role in [Role::Successor, Role::Leaving] {
             self.drop_role(role);
         }

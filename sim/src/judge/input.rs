@@ -220,9 +220,8 @@ impl Judge {
     }
 
     fn asked_to_rotate(&mut self, by: Instant) {
-        let (now, rotating) = (self.now, self.role(Role::Successor).is_some());
-        if let Some(current) = self.role_mut(Role::Current).filter(|it| it.is_ready() && !rotating)
-        {
+        let now = self.now;
+        if let Some(current) = self.role_mut(Role::Current).filter(|it| it.is_ready()) {
             current.asked_to_move(now, by);
         }
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use redial::{Event, Heartbeat, Limit, NetworkDown, Phase, PolicyBuilder, Stats};
+use redial::{Closure, Event, Heartbeat, Limit, NetworkDown, Phase, PolicyBuilder, Stats};
 
 use super::{Hand, exact, refused, secs};
 
@@ -104,4 +104,12 @@ fn a_silent_peer_is_detected_so_long_after_its_last_byte() {
     }
     let after = nanos(hand.now().saturating_since(heard_at));
     assert_eq!((hand.stats().detection_last_ns, hand.stats().detection_worst_ns), (after, after));
+}
+
+#[test]
+fn a_settled_connection_that_is_stopped_while_it_makes_room_counts_as_settled() {
+    let mut hand = Hand::started(exact().heartbeat(None));
+    hand.opened().after(secs(60)).received();
+    hand.tell(Event::Rotate).tell(Event::Stop).closed(Closure::local());
+    assert_eq!((hand.phase(), hand.link.stats().settled), (Phase::Idle, 1));
 }

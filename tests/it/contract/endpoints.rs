@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, Event, How, IoKind, Limit, Phase, Policy, PolicyBuilder, Refresh, Rotation,
-    Verdict, WaitsFor, Why,
+    Action, Closure, Event, How, IoKind, Limit, Millis, Phase, Policy, PolicyBuilder, Refresh,
+    Rotation, Verdict, WaitsFor, Why,
 };
 
 use super::{Dial, Hand, NANO, QUICK, assert_admitted, exact, is_open, millis, refused, secs};
@@ -266,4 +266,35 @@ fn p1_failovers_are_charged_like_any_attempt() {
     for limit in [short, long] {
         assert_admitted(limit, &opened_at);
     }
+}
+
+#[test]
+fn a_move_that_is_asked_for_while_a_return_is_tried_is_made_once_that_fails() {
+    let rotation = Rotation::new(secs(80_000), secs(1), secs(30));
+    let policy = exact().heartbeat(None).endpoints(2).rotate(Some(rotation));
+    let mut hand = Hand::started(policy.prefer_first_after(secs(60)));
+    hand.dials();
+    hand.closed(refused()).connects();
+    let current = hand.conn;
+    assert_eq!(hand.dials().endpoint, 0, "the first one is tried again, beside");
+    hand.tell(Event::GoAway { conn: current, within: Millis::new(10_000) });
+    let moved = hand.closed(refused()).dials();
+    assert!(moved.delay < secs(10), "within what the server gave: {:?}", moved.delay);
+}
+
+#[test]
+fn an_endpoint_is_forgiven_what_lay_before_a_settled_connection_that_was_stopped() {
+    let mut hand = Hand::started(exact().heartbeat(None).endpoints(2).settle_after(secs(30)));
+    for _ in 0..10 {
+        hand.dials();
+        hand.closed(refused());
+    }
+    hand.dials();
+    while hand.closed(refused()).dials().endpoint != 0 {}
+    hand.opened().after(secs(3_600)).received();
+    hand.tell(Event::Stop).closed(Closure::local());
+    assert_eq!(hand.tell(Event::Start).dials().endpoint, 0);
+    assert_eq!(hand.closed(refused()).connects().endpoint, 1);
+    hand.after(secs(60)).received();
+    assert_eq!(hand.closed(refused()).dials().endpoint, 0, "it was shunned for the shortest time");
 }

@@ -1,6 +1,6 @@
 //! What a failure counts as, and how soon the next attempt follows it (P8).
 
-use redial::{Closure, Established, Phase, Verdict};
+use redial::{Closure, Established, Event, Phase, Verdict};
 
 use super::{Hand, QUICK, exact, refused, secs};
 
@@ -33,4 +33,14 @@ fn p8_only_the_first_retry_soon_of_an_outage_is_answered_soon() {
     assert!(hand.dials().delay <= QUICK, "the first after a settled connection");
     hand.closed(soon);
     assert!(hand.dials().delay <= QUICK, "and a new outage has one of its own");
+}
+
+#[test]
+fn p8_a_network_that_comes_back_does_not_gather_a_fleet_that_starts() {
+    let latest = (0..50).map(|seed| {
+        let mut hand = Hand::with_seed(exact().start_within(secs(600)), seed);
+        hand.tell(Event::NetworkDown).tell(Event::Start);
+        hand.tell(Event::NetworkUp).dials().delay
+    });
+    assert!(latest.max() > Some(secs(300)));
 }
