@@ -17,7 +17,7 @@
 use super::deadlines::due_cause;
 use super::{Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, limits};
 use crate::action::Why;
-use crate::backoff::{draw, side_draw};
+use crate::backoff::{draw, quick_draw, side_draw};
 use crate::connection::{Connection, Stage};
 use crate::id::{ConnId, Endpoint};
 use crate::policy::Policy;
@@ -259,6 +259,19 @@ impl Lifecycle {
         // `overlap` may be shorter than `open_within`.
         self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
         self.pending.set(Pending::REPORT | Pending::TIMER);
+    }
+
+    /// The way is free again: a rotation that fell due meanwhile waits a quick draw, or a fleet would
+    /// dial in one tick.
+    pub(super) fn unblock_rotation(&mut self, cx: &Context<'_>) {
+        let State::Up { current, rotation } = &self.state else { return };
+        let is_due = cx.now >= self.rotation_due(cx.policy, current, rotation);
+        if !is_due && !matches!(rotation.turn, Turn::RefreshOwed | Turn::Open) {
+            return;
+        }
+        let delay = quick_draw(&cx.policy.retry, &mut self.jitter);
+        let State::Up { rotation, .. } = &mut self.state else { return };
+        (rotation.turn, rotation.until) = (Turn::Waiting, cx.now.after(delay));
     }
 
     fn rotation_free_at(&self, cx: &Context<'_>) -> Instant {

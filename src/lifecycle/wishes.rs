@@ -120,8 +120,9 @@ impl Lifecycle {
         if let (State::Waiting(wait), false) = (state, blocked) {
             wait.hint(was_blocked, &mut terms);
         }
-        // A rotation that waited for the way to be free.
-        self.pending.set(Pending::ATTEMPT);
+        if was_blocked && !blocked {
+            self.unblock_rotation(cx);
+        }
         self.changed();
     }
 }

@@ -340,8 +340,10 @@ fn nothing_is_dialled_for_a_rotation_while_paused() {
     hand.tell(Event::Pause);
     assert_eq!(opened(&hand.tell(Event::Rotate)), None);
     assert_eq!(hand.link.deadline(), None, "it waits for the end of the pause");
-    let actions = hand.tell(Event::Resume);
-    assert!(opened(&actions).is_some());
+    let resumed_at = hand.now;
+    assert_eq!(opened(&hand.tell(Event::Resume)), None, "a fleet would dial in one tick");
+    assert!(opened(&hand.wait()).is_some());
+    assert!(hand.now <= resumed_at.saturating_add(secs(1)), "after a quick draw");
 }
 
 #[test]

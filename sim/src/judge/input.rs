@@ -186,10 +186,14 @@ impl Judge {
                 }
             }
             Event::Resume | Event::NetworkUp | Event::RetryNow => {
+                let was_blocked = self.wish.is_blocked();
                 match event {
                     Event::Resume => self.wish.paused = false,
                     Event::NetworkUp => self.wish.offline = false,
                     _ => {}
+                }
+                if was_blocked && !self.wish.is_blocked() {
+                    self.rotations.may_wait(self.now.saturating_add(self.terms.first_within));
                 }
                 // What is under way is not touched.
                 if phase == Phase::Waiting {

@@ -30,6 +30,12 @@ impl Rotations {
         self.again = Some((from, to.max(now.saturating_add(longest))));
     }
 
+    /// What fell due while the way was not free may wait until `to`.
+    pub(super) fn may_wait(&mut self, to: Instant) {
+        let (from, latest) = self.again.unwrap_or_default();
+        self.again = Some((from, latest.max(to)));
+    }
+
     /// No server has said that there is no point, as far as can be known.
     pub(super) const fn is_open(&self) -> bool {
         !self.barred && !self.may_be_barred
@@ -127,8 +133,9 @@ impl Judge {
             return Instant::MAX;
         };
         let (_, to) = self.asked_to_move(current);
+        let again = self.rotations.again.map_or(Instant::ZERO, |(_, to)| to);
         if self.terms.rotate.is_none() {
-            return to;
+            return to.max(again);
         }
         // What limits and floors forbid is tried again up to one interval after they admit it.
         let rates = [self.terms.attempts, self.terms.attempts_long];
@@ -140,7 +147,6 @@ impl Judge {
         let free_at = free_at.max(self.sessions.free_at(&self.terms));
         let free_at = free_at.max(floors.max().unwrap_or_default());
         let admitted = free_at.saturating_add(widest.max(self.terms.first_within));
-        let again = self.rotations.again.map_or(Instant::ZERO, |(_, to)| to);
         to.max(again).max(admitted)
     }
 

@@ -1,6 +1,8 @@
 //! What a failure counts as, and how soon the next attempt follows it (P8).
 
-use redial::{Closure, Established, Event, Phase, Verdict};
+use redial::{
+    Action, Closure, Established, Event, How, Millis, NetworkDown, Phase, Rotation, Verdict,
+};
 
 use super::{Hand, QUICK, exact, refused, secs};
 
@@ -43,4 +45,28 @@ fn p8_a_network_that_comes_back_does_not_gather_a_fleet_that_starts() {
         hand.tell(Event::NetworkUp).dials().delay
     });
     assert!(latest.max() > Some(secs(300)));
+}
+
+/// A rotation where the policy has one, a move that the server asked for where it has none.
+#[test]
+fn p8_what_fell_due_beside_a_connection_while_offline_waits_a_quick_draw() {
+    let rotation = Rotation::new(secs(100), secs(50), secs(30));
+    for rotation in [Some(rotation), None] {
+        let policy = exact().heartbeat(None).network_down(NetworkDown::Probe).rotate(rotation);
+        let at_once = (0..50).filter(|seed| {
+            let mut hand = Hand::with_seed(policy.first_within(secs(1)), *seed);
+            hand.tell(Event::Start).opened().tell(Event::NetworkDown);
+            hand.tell(Event::GoAway { conn: hand.conn, within: Millis::new(1_000) });
+            hand.after(secs(200)).actions();
+            hand.tell(Event::NetworkUp);
+            let moves = |action: &Action| {
+                matches!(action, Action::Open { .. } | Action::Close { how: How::Graceful, .. })
+            };
+            let at_once = hand.actions().iter().any(moves);
+            hand.after(secs(1));
+            assert!(at_once || hand.actions().iter().any(moves), "{rotation:?}");
+            at_once
+        });
+        assert_eq!(at_once.count(), 0, "{rotation:?}");
+    }
 }

@@ -418,7 +418,7 @@ fn no_move_begins_while_the_next_open_could_not_follow() {
     for (off, on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)] {
         hand.tell(off).tell(Event::Rotate).alive_for(secs(60));
         assert_eq!(hand.phase(), Phase::Live, "{off:?}");
-        assert_eq!(hand.tell(on).moves(), Duration::ZERO);
+        assert!(hand.tell(on).moves() <= QUICK, "after a quick draw");
         hand.closed(Closure::local()).connects();
         hand.alive_for(secs(30));
     }
