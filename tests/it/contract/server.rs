@@ -430,3 +430,19 @@ fn stop_ends_a_move() {
     hand.tell(Event::Rotate).tell(Event::Stop).closed(Closure::local());
     assert_eq!((hand.phase(), hand.link.deadline()), (Phase::Idle, None));
 }
+
+/// A server that wants a heartbeat wants it whatever else it hears; a peer that talks needs none.
+#[test]
+fn bytes_keep_a_ping_away_unless_pings_come_always() {
+    for (pings, expected) in [(Pings::Always, 10), (Pings::WhenSilent, 0)] {
+        let heartbeat = Heartbeat::new(secs(15), secs(10)).pings(pings);
+        let mut hand = Hand::started(exact().heartbeat(Some(heartbeat)));
+        hand.opened().actions();
+        let count = |hand: &mut Hand| {
+            let is_ping = |action: &&Action| matches!(action, Action::Ping { .. });
+            hand.actions().iter().filter(is_ping).count()
+        };
+        let pinged: usize = (0..150).map(|_| count(hand.after(secs(1)).received())).sum();
+        assert_eq!((pinged, hand.phase()), (expected, Phase::Live), "{pings:?}");
+    }
+}
