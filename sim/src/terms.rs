@@ -128,7 +128,10 @@ impl Terms {
 
     /// The heartbeat that holds where the server wants to hear one so `often`, clamped; zero is none.
     pub(crate) fn agreed_beat(&self, beat: Beat, often: Millis) -> Beat {
-        let clamped = often.as_duration().min(self.server_delay_max).max(Duration::from_secs(1));
+        // What is told in milliseconds is kept in them.
+        let longest = u64::try_from(self.server_delay_max.as_millis()).unwrap_or(u64::MAX);
+        let longest = Duration::from_millis(longest);
+        let clamped = often.as_duration().min(longest).max(Duration::from_secs(1));
         let none = often == Millis::ZERO;
         Beat { ping_after: if none { Duration::MAX } else { clamped }, ..beat }
     }

@@ -1,6 +1,6 @@
 //! One connection, as its driver can know it.
 
-use redial::{ConnId, Endpoint, Instant, Millis, Session, Why};
+use redial::{ConnId, Endpoint, Instant, Millis, Pings, Session, Why};
 
 use crate::terms::{Beat, Terms};
 
@@ -34,6 +34,10 @@ pub(super) struct Connection {
     pub(super) progress_at: Instant,
     /// When the first ping since the last byte was handed out.
     pub(super) ping_at: Option<Instant>,
+    /// When the last ping was handed out.
+    pinged_at: Option<Instant>,
+    /// A ping is due or was asked for, and is not handed out yet.
+    pub(super) ping_owed: bool,
     /// A late wake-up of this silence was met with one more ping.
     pub(super) probed: bool,
     /// How its silence is noticed: the policy's heartbeat, or what was negotiated.
@@ -79,6 +83,8 @@ impl Connection {
             last_byte: now,
             progress_at: now,
             ping_at: None,
+            pinged_at: None,
+            ping_owed: false,
             probed: false,
             beat: terms.heartbeat,
             spread: None,
@@ -132,6 +138,24 @@ impl Connection {
             self.ping_at = None;
             self.probed = false;
         }
+    }
+
+    /// A ping is handed out. The first one may be drawn to come early. False if nothing asks for it.
+    pub(super) fn pings(&mut self, now: Instant) -> bool {
+        let asked = core::mem::take(&mut self.ping_owed) || self.pinged_at.is_none();
+        self.pinged_at = Some(now);
+        self.ping_at.get_or_insert(now);
+        asked
+    }
+
+    /// When the next ping is due at the latest, unless one is asked for.
+    pub(super) fn ping_due(&self, beat: Beat) -> Instant {
+        let since = if beat.pings == Pings::Always {
+            self.pinged_at.or(self.opened_at)
+        } else {
+            self.opened_at.filter(|_| self.ping_at.is_none()).and(Some(self.last_byte))
+        };
+        since.map_or(Instant::MAX, |since| since.saturating_add(beat.ping_after))
     }
 
     /// When it must have been pinged or presumed dead at the latest.

@@ -1,6 +1,6 @@
 //! A drained link as a whole: never hot (P2), never asleep (P3), no leak (P4).
 
-use redial::{Instant, Phase, Pings};
+use redial::{Instant, Phase};
 
 use super::connection::{Connection, Role};
 use super::{Check, Judge, Promise, View, ensure, roughly};
@@ -131,17 +131,12 @@ impl Judge {
     fn check_ping(&self, role: Role, due: Instant) -> Check {
         let Some(it) = self.role(role).filter(|it| it.is_listening()) else { return Ok(()) };
         let Some(beat) = it.beat else { return Ok(()) };
-        let alarm = it.alarm(beat);
-        let pinged = it.ping_at.is_some() || (self.handled_at < alarm && !it.probed);
-        ensure(pinged, Promise::SilenceIsNoticed, || {
-            format!("{} is silent since {}, and no ping", it.id, it.last_byte)
+        let alarm = it.alarm(beat).min(it.ping_due(beat));
+        ensure(!it.ping_owed, Promise::SilenceIsNoticed, || {
+            format!("{} was last heard at {}, a ping is due, and none comes", it.id, it.last_byte)
         })?;
-        let always = matches!(beat.pings, Pings::Always);
         ensure(due <= roughly(alarm), Promise::SilenceIsNoticed, || {
-            format!(
-                "due {due}, the silence of {} since {} at {alarm} (always: {always})",
-                it.id, it.last_byte
-            )
+            format!("due {due}, of {}, last heard at {}, at {alarm}", it.id, it.last_byte)
         })
     }
 }

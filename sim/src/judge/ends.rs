@@ -489,6 +489,7 @@ impl Judge {
         let Some(it) = self.role_mut(role) else { return Ok(()) };
         let Some(beat) = it.beat else { return Ok(()) };
         let alarm = it.alarm(beat);
+        it.ping_owed |= it.is_listening() && now >= it.ping_due(beat);
         if !it.is_listening() || it.ping_at.is_none() || now < alarm {
             return Ok(());
         }
@@ -496,8 +497,7 @@ impl Judge {
         ensure(late && !it.probed, Promise::SilenceIsNoticed, || {
             format!("nothing heard since {}, due {alarm}, and still held", it.last_byte)
         })?;
-        it.probed = true;
-        it.ping_at = None;
+        (it.probed, it.ping_owed, it.ping_at) = (true, true, None);
         Ok(())
     }
 

@@ -184,6 +184,7 @@ impl Judge {
                 if self.drops_when_offline() {
                     return Ended::All;
                 }
+                self.probes();
             }
             Event::Resume | Event::NetworkUp | Event::RetryNow => {
                 let was_blocked = self.wish.is_blocked();
@@ -191,6 +192,9 @@ impl Judge {
                     Event::Resume => self.wish.paused = false,
                     Event::NetworkUp => self.wish.offline = false,
                     _ => {}
+                }
+                if *event == Event::NetworkUp {
+                    self.probes();
                 }
                 if was_blocked && !self.wish.is_blocked() {
                     self.rotations.may_wait(self.now.saturating_add(self.terms.first_within));
@@ -221,6 +225,15 @@ impl Judge {
         self.wish.degraded_spent = false;
         let next = (self.endpoints.pick(self.now), self.sessions.next());
         self.attempts.start(&self.terms, self.now, next);
+    }
+
+    /// Whoever is ready is to show that it is still there.
+    fn probes(&mut self) {
+        for role in [Role::Current, Role::Successor] {
+            if let Some(it) = self.role_mut(role).filter(|it| it.is_ready()) {
+                it.ping_owed |= it.beat.is_some();
+            }
+        }
     }
 
     fn asked_to_rotate(&mut self, by: Instant) {

@@ -173,7 +173,10 @@ impl Judge {
         let Some(it) = held.filter(|it| it.opened_at.is_some()) else {
             return broken(Promise::OneSocket, format!("a Ping on {conn}, which is not open"));
         };
-        it.ping_at.get_or_insert(now);
-        Ok(())
+        let asked = it.pings(now);
+        let last_byte = it.last_byte;
+        ensure(asked, Promise::SilenceIsNoticed, || {
+            format!("a Ping on {conn} that nothing asks for, last byte at {last_byte}")
+        })
     }
 }
