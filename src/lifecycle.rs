@@ -204,6 +204,18 @@ impl Unsettled {
     const DEADLINE: u8 = 2;
     /// A connection with a fresh session became the current one, and may be gone again.
     const BEGUN: u8 = 4;
+
+    const fn has(self, any_of: u8) -> bool {
+        self.0 & any_of != 0
+    }
+
+    const fn set(&mut self, kinds: u8) {
+        self.0 |= kinds;
+    }
+
+    const fn clear(&mut self, kinds: u8) {
+        self.0 &= !kinds;
+    }
 }
 
 /// What each transition needs besides the state.
@@ -498,14 +510,14 @@ impl Lifecycle {
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn enter(&mut self, state: State) {
         self.state = state;
-        self.unsettled.0 |= Unsettled::MOVED;
+        self.unsettled.set(Unsettled::MOVED);
         self.changed();
     }
 
     /// Deadline, report and timer may differ from what they were.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn changed(&mut self) {
-        self.unsettled.0 |= Unsettled::DEADLINE;
+        self.unsettled.set(Unsettled::DEADLINE);
         self.pending.set(Pending::REPORT | Pending::TIMER);
     }
 

@@ -386,7 +386,7 @@ impl Policy {
         for step in 1..=level {
             let next = retry.growth.next(bound, step, retry);
             interval = retry.interval(next, previous, capped);
-            let steady = next == bound && interval.1 == previous && step > TABLE_END;
+            let steady = interval.1 == previous && step >= TABLE_END;
             capped |= next >= retry.longest;
             (bound, previous) = (next, interval.1);
             if steady {
@@ -451,6 +451,19 @@ impl Growth {
 }
 
 impl Retry {
+    /// The ladder's bound that so many failures in a row raise, one after the other.
+    pub(crate) fn bound_at(&self, level: u32) -> Nanos {
+        let mut bound = self.shortest;
+        for step in 1..=level {
+            let next = self.growth.next(bound, step, self);
+            if next == bound && step >= TABLE_END {
+                break;
+            }
+            bound = next;
+        }
+        bound
+    }
+
     /// The interval from which a delay with this bound is drawn. Each has a width, unless jitter was
     /// dangerously turned off (P8).
     ///
@@ -483,5 +496,5 @@ fn share(v: u64, part: u64, whole: u64) -> u64 {
     times.saturating_mul(part).saturating_add(rest)
 }
 
-/// Beyond this level a table only repeats its last step.
-pub(crate) const TABLE_END: u32 = LIST_MAX as u32;
+/// From this level on a table only repeats its last step.
+const TABLE_END: u32 = LIST_MAX as u32;

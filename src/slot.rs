@@ -156,7 +156,7 @@ pub(crate) struct ListId(pub(crate) u8);
 impl ListId {
     pub(crate) const IN_FLIGHT: Self = Self(RETRY_LISTS as u8);
     pub(crate) const PARTING: Self = Self(Self::IN_FLIGHT.0 + 1);
-    pub(crate) const AGAIN: Self = Self(Self::IN_FLIGHT.0 + 2);
+    pub(crate) const AGAIN: Self = Self(Self::PARTING.0 + 1);
     pub(crate) const NONE: Self = Self(u8::MAX);
 
     /// The retry list for a step, by whether the server asked for the wait.

@@ -1,7 +1,7 @@
 //! What a snapshot keeps of the failures.
 
 use super::Failures;
-use crate::policy::{Policy, Retry, TABLE_END};
+use crate::policy::Policy;
 use crate::snapshot::record;
 use crate::time::{MaybeMillis, MaybeNanos, Millis, Nanos};
 
@@ -29,7 +29,7 @@ impl Failures {
         Self {
             count: record.count,
             level: record.level,
-            bound: bound_at(record.level, &policy.retry),
+            bound: policy.retry.bound_at(record.level),
             previous: Nanos(record.previous_ns).min(policy.retry.longest),
             capped: record.capped,
             soon_spent: record.soon_spent,
@@ -39,22 +39,6 @@ impl Failures {
             spread_begun: record.spread_begun,
         }
     }
-}
-
-/// The bound that so many failures in a row raise, one after the other.
-fn bound_at(level: u32, retry: &Retry) -> Nanos {
-    if level == 0 {
-        return Nanos::ZERO;
-    }
-    let mut bound = retry.shortest;
-    for step in 1..=level {
-        let next = retry.growth.next(bound, step, retry);
-        if next == bound && step > TABLE_END {
-            break;
-        }
-        bound = next;
-    }
-    bound
 }
 
 /// The longest window that a server can have told.

@@ -17,7 +17,7 @@ impl Lifecycle {
         while self.is_due() {
             self.account(cx);
             if !self.fire_one(cx) {
-                self.unsettled.0 |= Unsettled::DEADLINE;
+                self.unsettled.set(Unsettled::DEADLINE);
                 self.pending.set(Pending::TIMER);
                 return;
             }
@@ -40,20 +40,20 @@ impl Lifecycle {
     /// Whether who may be spoken to may have changed.
     #[inline]
     pub(crate) fn has_moved(&self) -> bool {
-        self.unsettled.0 & (Unsettled::MOVED | Unsettled::BEGUN) != 0
+        self.unsettled.has(Unsettled::MOVED | Unsettled::BEGUN)
     }
 
     /// Who may be spoken to is known to the subscriptions.
     #[inline]
     pub(crate) fn steered(&mut self) {
-        self.unsettled.0 &= !(Unsettled::MOVED | Unsettled::BEGUN);
+        self.unsettled.clear(Unsettled::MOVED | Unsettled::BEGUN);
     }
 
     /// Works out the earliest deadline, if it may be another one.
     #[inline]
     pub(crate) fn set_deadline(&mut self, policy: &Policy) {
-        if self.unsettled.0 & Unsettled::DEADLINE != 0 {
-            self.unsettled.0 &= !Unsettled::DEADLINE;
+        if self.unsettled.has(Unsettled::DEADLINE) {
+            self.unsettled.clear(Unsettled::DEADLINE);
             self.wake_at = self.own_deadline(policy);
         }
     }

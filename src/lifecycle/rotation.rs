@@ -342,7 +342,7 @@ impl Lifecycle {
         if let State::Up { rotation: beside, .. } = &mut self.state {
             *beside = rotation;
         }
-        self.unsettled.0 |= Unsettled::MOVED;
+        self.unsettled.set(Unsettled::MOVED);
         self.pending.set(Pending::CLOSE);
         self.changed();
     }
@@ -388,7 +388,7 @@ impl Lifecycle {
         if let Some(why) = abort {
             self.abort(conn, why);
         }
-        self.unsettled.0 |= Unsettled::MOVED;
+        self.unsettled.set(Unsettled::MOVED);
         self.rotate_later(cx);
     }
 
@@ -432,7 +432,7 @@ impl Lifecycle {
     pub(super) fn drop_side(&mut self, why: Why) {
         if let Some(successor) = self.take_successor() {
             self.abort(successor.id, why);
-            self.unsettled.0 |= Unsettled::MOVED;
+            self.unsettled.set(Unsettled::MOVED);
         }
     }
 

@@ -95,7 +95,7 @@ impl Lifecycle {
         } else {
             self.progressed(cx, conn);
         }
-        self.unsettled.0 |= Unsettled::MOVED;
+        self.unsettled.set(Unsettled::MOVED);
         if self.credentials.is_renewal_owed() {
             // It fell due on the connection before and was not fetched.
             self.pending.set(Pending::ATTEMPT);
@@ -109,7 +109,7 @@ impl Lifecycle {
         self.failures.negotiated(spread);
         self.sessions.established(resumable, session);
         if session == Session::Fresh {
-            self.unsettled.0 |= Unsettled::BEGUN;
+            self.unsettled.set(Unsettled::BEGUN);
         }
         self.continuity = match session {
             Session::Resume if self.ready_since_start => Continuity::Resumed,

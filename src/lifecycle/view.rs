@@ -149,7 +149,7 @@ impl Lifecycle {
     /// The connections on which subscriptions may be spoken.
     pub(crate) fn speakers(&self, policy: &Policy) -> Speakers {
         let kept = policy.sessions.subscriptions == OnResume::Kept;
-        let begun = self.unsettled.0 & Unsettled::BEGUN != 0;
+        let begun = self.unsettled.has(Unsettled::BEGUN);
         let State::Up { current, rotation } = &self.state else {
             let keeps = kept && self.sessions.next() == Session::Resume;
             return Speakers { keeps, begun, ..Speakers::default() };

@@ -42,7 +42,7 @@ impl PolicyBuilder {
     ///
     /// [`PolicyError`], which names every wrong field.
     pub const fn build(self) -> Result<Policy, PolicyError> {
-        let error = PolicyError::of(&self.policy).and(self.error);
+        let error = self.error.and(&self.policy);
         if error.is_none() { Ok(self.policy) } else { Err(error) }
     }
 
@@ -54,7 +54,7 @@ impl PolicyBuilder {
     /// [`build`](Self::build).
     #[must_use]
     pub const fn build_const(self) -> Policy {
-        let error = PolicyError::of(&self.policy).and(self.error);
+        let error = self.error.and(&self.policy);
         if !error.is_none() {
             panic!("{}", error.first_text());
         }

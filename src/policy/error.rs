@@ -111,19 +111,15 @@ impl PolicyError {
         self.problems == 0 && self.rules == 0
     }
 
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self { problems: self.problems | other.problems, rules: self.rules | other.rules }
-    }
-
     pub(crate) const fn add(&mut self, wrong: bool, problem: Problem) {
         if wrong {
             self.problems |= 1 << problem as u32;
         }
     }
 
-    /// Finds everything that is wrong with `policy`.
-    pub(crate) const fn of(policy: &Policy) -> Self {
-        let mut found = Self::NONE;
+    /// This, and everything that is wrong with `policy`.
+    pub(crate) const fn and(self, policy: &Policy) -> Self {
+        let mut found = self;
         found.retry(&policy.retry);
         found.limits(policy);
         found.give_up(&policy.give_up);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{
     Growth, Heartbeat, Jitter, JitterKind, NetworkDown, OnResume, Policy, Refresh, Rotation,
-    Suspension, TABLE_END, WhenDegraded,
+    Suspension, WhenDegraded,
 };
 use crate::limit::Limit;
 use crate::time::Nanos;
@@ -52,15 +52,7 @@ impl Policy {
     /// decorrelated jitter the upper end follows the draws instead.
     #[must_use]
     pub fn bound(&self, level: u32) -> Duration {
-        let mut bound = self.retry.shortest;
-        for step in 1..=level {
-            let next = self.retry.growth.next(bound, step, &self.retry);
-            if next == bound && step > TABLE_END {
-                break;
-            }
-            bound = next;
-        }
-        bound.as_duration()
+        self.retry.bound_at(level).as_duration()
     }
 
     /// The end of a quick draw.

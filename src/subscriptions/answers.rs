@@ -24,8 +24,7 @@ impl Subscriptions {
             // Misuse is not plain: the slot tells the low half of the number only.
             && request.number <= self.number
             && get(slots, request.key.0).is_some_and(|slot| {
-                slot.list == ListId::IN_FLIGHT
-                    && slot.facts.asked() == Asked::Subscribe
+                slot.facts.asked() == Asked::Subscribe
                     && slot.tries == 0
                     && slot.marks.are_plain()
                     && self.is_last_request(slot, request)
@@ -37,6 +36,7 @@ impl Subscriptions {
     pub(crate) fn grant_plain(&mut self, slots: &mut [Slot], key: SubKey) {
         debug_assert!(self.is_home(self.era), "nothing else is spoken on outside a rotation");
         let Some(slot) = get(slots, key.0) else { return };
+        debug_assert!(slot.list == ListId::IN_FLIGHT, "no try of it has failed");
         slot.facts.set_asked(Asked::Nothing);
         slot.facts.set_known(Known::Held);
         slot.list = ListId::NONE;
