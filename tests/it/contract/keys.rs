@@ -112,6 +112,38 @@ fn the_delays_of_a_key_double_eight_times() {
 }
 
 #[test]
+fn the_delays_of_a_key_that_nobody_answers_double_eight_times_too() {
+    const PATIENCE: Duration = secs(1);
+    let policy = policy().subscription_retry(millis(100), millis(25_600)).timeouts(255);
+    let mut hand = Hand::started(policy.ack_within(PATIENCE));
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let asked_at = [(); 11].map(|()| {
+        hand.request();
+        hand.now()
+    });
+    let expected = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 25_600];
+    for (pair, delay) in asked_at.windows(2).zip(expected.map(millis)) {
+        assert_eq!(pair[1].saturating_since(pair[0]), PATIENCE + delay);
+    }
+}
+
+#[test]
+fn what_is_withdrawn_is_said_before_what_is_said_again() {
+    let mut hand = Hand::started(policy().window(1));
+    hand.opened().subscribe(1).subscribe(2).actions();
+    hand.tell(Event::Subscribe { key: SubKey::new(3) });
+    let opens_the_window = hand.request();
+    hand.tell(Event::Resync { key: KEY }).tell(Event::Unsubscribe { key: SubKey::new(2) });
+    hand.acked(opens_the_window);
+    let said = [(); 2].map(|()| {
+        let request = hand.request();
+        hand.acked(request);
+        request.key
+    });
+    assert_eq!(said, [SubKey::new(2), KEY]);
+}
+
+#[test]
 fn a_key_that_is_given_up_reconnects_once_where_the_policy_says_so() {
     let policy = policy().timeouts(1).when_degraded(WhenDegraded::Reconnect);
     let mut hand = Hand::started(policy);

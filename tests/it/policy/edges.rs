@@ -184,3 +184,19 @@ fn an_error_shows_every_wrong_field_to_a_programmer_too() {
          least 1)"
     );
 }
+
+#[test]
+fn phase_jitter_keeps_to_the_last_fifth_once_a_delay_was_drawn_at_the_end() {
+    let policy = Policy::builder().jitter(JitterKind::Phase).growth_table(&[ms(9_000), ms(30_000)]);
+    let policy = policy.build().unwrap();
+    let starts = [1, 2, 3, u32::MAX].map(|level| *policy.delay_range(level).start());
+    assert_eq!(starts, [500, 500, 24_000, 24_000].map(ms));
+}
+
+#[test]
+fn a_ladder_that_rises_slowly_rises_to_its_end_too() {
+    let policy = Policy::builder().growth(11, 10).build().unwrap();
+    assert!(policy.bound(20) < policy.bound(21));
+    assert_eq!(policy.bound(u32::MAX), ms(30_000));
+    assert_eq!(*policy.delay_range(u32::MAX).end(), ms(30_000));
+}

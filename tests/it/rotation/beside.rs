@@ -1,8 +1,8 @@
 //! Rotation: what becomes of a successor that fails, or comes too late.
 
 use redial::{
-    Closure, Established, Event, Heartbeat, How, IoKind, JitterKind, OnResume, Phase, Policy,
-    Rotation, SubKey, Why,
+    Action, Closure, Established, Event, Heartbeat, How, IoKind, JitterKind, OnResume, Phase,
+    Policy, Refresh, Rotation, SubKey, Ticket, Why,
 };
 
 use super::{AFTER, Hand, JITTER, closes, conn, opened, policy, ready, requests, secs};
@@ -88,4 +88,29 @@ fn p6_sockets_that_open_too_late_are_closed_and_the_one_in_use_between_them_is_n
     assert_eq!(closes(&hand.drain()), [stale(1), stale(3)]);
     assert_eq!((hand.link.phase(), hand.link.current()), (Phase::Live, Some(conn(2))));
     assert_eq!(hand.link.stats().stale_events - stale_before, 2);
+}
+
+#[test]
+fn p13_credentials_that_are_forbidden_end_rotating_and_others_that_fail_put_it_off() {
+    let policy = policy().to_builder().refresh(Refresh::EveryAttempt).build().expect("right");
+    for fatal in [false, true] {
+        let mut hand = Hand::new(policy);
+        let answer =
+            Event::CredentialsReady { ticket: asked(&hand.tell(Event::Start)), lasts: None };
+        assert_eq!(opened(&hand.tell(answer)), Some(conn(1)));
+        hand.tell(Event::Opened { conn: conn(1) });
+        let ticket = asked(&hand.tell(Event::Rotate));
+        hand.tell(Event::CredentialsFailed { ticket, fatal });
+        let again = hand.link.deadline();
+        assert_eq!(again.is_none(), fatal, "until the next connection");
+        assert_eq!((hand.link.phase(), hand.link.current()), (Phase::Live, Some(conn(1))));
+    }
+}
+
+fn asked(actions: &[Action]) -> Ticket {
+    let ticket = |action: &Action| match action {
+        Action::RefreshCredentials { ticket } => Some(*ticket),
+        _ => None,
+    };
+    actions.iter().find_map(ticket).expect("it asks for credentials")
 }

@@ -217,3 +217,88 @@ fn a_halt_is_a_halt_under_any_policy() {
     next.tell(Event::TimerFired);
     assert_eq!(next.link.deadline(), None);
 }
+
+#[test]
+fn a_delay_longer_than_the_policy_draws_is_cut_to_the_longest_that_it_does() {
+    let short = || exact().retry(millis(100), millis(500)).server_delay_max(secs(1));
+    let mut slow = Run::new(exact().retry(secs(20), secs(30)));
+    slow.tell(Event::Start);
+    slow.fails();
+    assert_eq!(slow.taken_over(short()).dials().1, millis(500));
+    let (_, delay) = slow.taken_over(short().spread(Some(secs(90)))).dials();
+    assert_eq!(delay, millis(500), "it was drawn from no spread");
+
+    let mut told = Run::new(exact());
+    told.tell(Event::Start);
+    let (from, to) = (secs(0).into(), secs(1_000).into());
+    let closure = Closure::peer().verdict(Verdict::RetryWithin { from, to });
+    told.tell(Event::Closed { conn: told.conn, closure });
+    let (_, delay) = told.taken_over(short()).dials();
+    assert_eq!(delay, (secs(1) + millis(1)) * 11 / 10, "a server's longest spread, and a tenth");
+    let (_, delay) = told.taken_over(short().spread(Some(secs(50)))).dials();
+    assert_eq!(delay, secs(55), "the policy's own spread, and a tenth");
+}
+
+#[test]
+fn a_floor_later_than_a_server_may_ask_for_is_cut_to_one_that_it_may() {
+    let mut run = Run::new(exact().retry(secs(20), secs(30)));
+    run.tell(Event::Start);
+    let closure = Closure::peer().http(503).retry_after(secs(3_600));
+    run.tell(Event::Closed { conn: run.conn, closure });
+    assert!(run.taken_over(exact()).dials().1 >= secs(3_600));
+    let least = || exact().server_delay_max(secs(100));
+    let (_, delay) = run.taken_over(least()).dials();
+    assert_eq!(delay, secs(110), "and a tenth, over which clients return");
+    let (_, delay) = run.taken_over(least().retry(secs(20), secs(30))).dials();
+    assert_eq!(delay, secs(130), "and what the ladder would take");
+}
+
+#[test]
+fn p9_an_endpoint_that_takes_the_place_of_one_that_is_gone_is_left_alone_as_it_asked() {
+    let mut run = Run::new(exact().endpoints(2));
+    run.tell(Event::Start);
+    let closure = Closure::peer().http(503).retry_after(secs(50));
+    run.tell(Event::Closed { conn: run.conn, closure });
+    assert_eq!(run.dials().0.0, 1);
+    run.fails();
+    assert_eq!(run.taken_over(exact().endpoints(2)).dials().0.0, 1);
+    let mut next = run.taken_over(exact());
+    assert_eq!(next.dials().0.0, 0);
+    assert!(next.now >= Instant::ZERO.saturating_add(secs(50)), "{:?}", next.now);
+}
+
+fn opens(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Open { .. }))
+}
+
+#[test]
+fn p1_an_attempt_that_was_due_waits_for_a_tighter_limit_first() {
+    let loose = || exact().attempts(Limit::new(5, secs(10)));
+    let mut run = Run::new(loose());
+    run.tell(Event::Start);
+    run.fails();
+    run.now = run.link.deadline().unwrap();
+    run.link.handle(run.now, Event::TimerFired).unwrap();
+    assert!(opens(&run.taken_over(loose()).drain()), "it is handed out without further ado");
+    let mut next = run.taken_over(exact().attempts(Limit::new(1, secs(100))));
+    assert!(!opens(&next.drain()));
+    next.dials();
+    assert!(next.now >= Instant::ZERO.saturating_add(secs(10)), "the first dial's token is back");
+}
+
+#[test]
+fn p13_credentials_that_were_asked_for_are_not_asked_for_again() {
+    let refreshes = || exact().refresh(Refresh::EveryAttempt);
+    let mut run = Run::new(refreshes());
+    run.link.handle(run.now, Event::Start).unwrap();
+    let ticket_of = |action: &Action| match action {
+        Action::RefreshCredentials { ticket } => Some(*ticket),
+        _ => None,
+    };
+    let asked = run.taken_over(refreshes()).drain();
+    assert!(asked.iter().any(|it| ticket_of(it).is_some()), "what was owed is asked for at once");
+    let ticket = run.drain().iter().find_map(ticket_of).unwrap();
+    let mut next = run.taken_over(refreshes());
+    assert!(!next.tell(Event::TimerFired).iter().any(|it| ticket_of(it).is_some()));
+    assert!(opens(&next.tell(Event::CredentialsReady { ticket, lasts: None })));
+}
