@@ -25,10 +25,10 @@ pub(crate) struct Keys<'a> {
 }
 
 impl Subscriptions {
-    /// The counts of the current connection once no successor is there.
+    /// What is pending and given up on the current connection once no successor is there.
     pub(crate) fn counts_alone(&self) -> Counts {
         if self.is_on_successor() {
-            Counts { pending: self.home_open, in_flight: 0, given_up: 0, ..self.counts }
+            Counts { pending: self.home_open, ..Counts::default() }
         } else {
             self.counts
         }

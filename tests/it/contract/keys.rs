@@ -161,6 +161,36 @@ fn a_key_that_is_given_up_reconnects_once_where_the_policy_says_so() {
     assert_eq!(hand.link.stats().attempts, 2);
 }
 
+/// A reconnection that a rotation did not make good is spent after a restart, too (P11).
+#[cfg(feature = "serde")]
+#[test]
+fn a_key_that_is_given_up_reconnects_no_second_time_over_a_snapshot() {
+    let policy = policy()
+        .timeouts(1)
+        .when_degraded(WhenDegraded::Reconnect)
+        .rotate(Some(Rotation::new(secs(3_600), secs(600), secs(30))));
+    let refuses = |hand: &mut Hand| {
+        let (conn, request) = (hand.conn, hand.request());
+        hand.tell(Event::Refused { conn, request, refusal: Refusal::Retry(None) });
+    };
+    let mut hand = Hand::started(policy);
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    refuses(&mut hand);
+    hand.closed(Closure::peer().code(1000)).connects();
+    refuses(&mut hand);
+    hand.tell(Event::Rotate).connects();
+    assert_eq!((hand.phase(), hand.status().rotating), (Phase::Degraded, true));
+
+    let text = serde_json::to_string(&hand.link.snapshot()).expect("plain data");
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let storage = [const { Slot::EMPTY }; 4];
+    let link = Link::restore(*hand.link.policy(), storage, hand.now(), None, &mut reader);
+    hand.link = link.expect("whole");
+    hand.connects();
+    refuses(&mut hand);
+    assert_eq!(hand.phase(), Phase::Degraded);
+}
+
 #[test]
 fn p5_a_delay_that_the_server_asked_for_is_kept_however_short_the_ladder_is() {
     const ASKED: Duration = secs(3_600);
