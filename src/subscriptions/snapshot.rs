@@ -135,13 +135,13 @@ impl<'a> Loader<'a> {
         let until = at.after(Nanos(retry.rest_ns));
         let until = until.min(self.clock.now.after(self.policy.server_delay_max));
         let (step, latest) = self.place(retry.step, at, retry.rest_ns > 0);
-        let list = ListId::retry(step, true);
-        let at = at.min(latest).max(self.last_at(list));
+        // Where two steps become one, an entry may lie behind one that ends later, and waits with it.
+        let at = at.min(latest);
         let rounds = turns_up(until.since(at), terms.retry_longest);
         if let Some(slot) = get(self.slots, retry.key) {
             (slot.at, slot.rounds) = (at, rounds);
         }
-        self.subscriptions.push(self.slots, retry.key, list);
+        self.subscriptions.push(self.slots, retry.key, ListId::retry(step, true));
         Ok(())
     }
 
@@ -160,12 +160,6 @@ impl<'a> Loader<'a> {
         let last = RETRY_STEPS.saturating_sub(1) as u8;
         let step = (step..last).find(fits).unwrap_or(last);
         (step, lasts(step).0)
-    }
-
-    /// When the last entry of a retry list has its turn: they are in order of time.
-    fn last_at(&mut self, list: ListId) -> Instant {
-        let last = self.subscriptions.list(list).map_or(NOWHERE, |list| list.last);
-        get(self.slots, last).map_or(Instant::ZERO, |slot| slot.at)
     }
 
     pub(crate) fn hold(&mut self, key: u32, known: Known) -> Result<(), Fault> {
