@@ -1,11 +1,16 @@
-//! The delays' distribution: uniform on the interval that each kind of jitter promises, at every level
-//! up to the cap and beyond, and independent from link to link and from failure to failure (P8).
+//! The draws' distribution. Delays are uniform on the interval that each kind of jitter promises, at
+//! every level up to the cap and beyond, and independent from link to link and from failure to failure
+//! (P8). So is what lies on top of a limit or a floor, and when a connection is moved or pinged: without
+//! these draws a fleet that fell together would rise together.
 
 #![allow(clippy::float_arithmetic, reason = "statistics are about fractions")]
 
 use core::time::Duration;
 
-use redial::{Closure, ConnId, Event, Instant, IoKind, JitterKind, Link, Policy, Seed, Suspension};
+use redial::{
+    Action, Closure, ConnId, Event, FirstPing, Heartbeat, Instant, IoKind, JitterKind, Limit, Link,
+    Millis, Policy, PolicyBuilder, Rotation, Seed, Suspension, WaitsFor,
+};
 
 const SEEDS: u64 = 10_000;
 /// The ladder doubles from 0.5 s and ends at 30 s: level 7 is the first at the cap.
@@ -63,9 +68,18 @@ fn places(jitter: JitterKind, seed: u64) -> [f64; LEVELS] {
         let previous = index.checked_sub(1).map_or(SHORTEST, |before| delays[before]);
         let (from, to) = interval(jitter, index + 1, previous);
         let delay = delays[index];
-        assert!((from..=to).contains(&delay), "{jitter:?}, level {}: {delay}", index + 1);
-        (delay - from) as f64 / (to - from + 1) as f64
+        place(delay, (from, to))
     })
+}
+
+/// Where in its interval a delay lies, as a fraction.
+fn place(delay: u64, (from, to): (u64, u64)) -> f64 {
+    assert!((from..=to).contains(&delay), "{delay} is not in {from} to {to}");
+    (delay - from) as f64 / (to - from + 1) as f64
+}
+
+const fn secs(secs: u64) -> u64 {
+    secs * 1_000_000_000
 }
 
 const KINDS: [JitterKind; 6] = [
@@ -103,8 +117,8 @@ fn bin(place: f64, bins: usize) -> usize {
 }
 
 /// Over all seeds, the delays of a level fall into each bin as often as into any other.
-fn check_uniform(text: &str, places: impl Fn(u64) -> [f64; LEVELS]) {
-    let mut counts = [[0; BINS]; LEVELS];
+fn check_uniform<const N: usize>(text: &str, places: impl Fn(u64) -> [f64; N]) {
+    let mut counts = [[0; BINS]; N];
     for seed in 0..SEEDS {
         for (level, place) in places(seed).into_iter().enumerate() {
             counts[level][bin(place, BINS)] += 1;
@@ -126,17 +140,12 @@ fn p8_delays_are_uniform_on_their_interval_at_every_level_and_at_the_cap() {
 
 #[test]
 fn p8_delays_of_a_spread_and_of_a_long_outage_are_uniform() {
-    let secs = |secs: u64| secs * 1_000_000_000;
     let spread = policy(JitterKind::Full).to_builder().spread(Some(Duration::from_secs(60)));
     let spread = spread.build().expect("a right policy");
-    let place = |delay: u64, (from, to): (u64, u64)| {
-        assert!((from..=to).contains(&delay), "{delay} is not in {from} to {to}");
-        (delay - from) as f64 / (to - from + 1) as f64
-    };
     check_uniform("spread", |seed| {
         let delays = delays(spread, seed);
         let within = |index| if index == 0 { (0, secs(60)) } else { (secs(54), secs(66)) };
-        core::array::from_fn(|index| place(delays[index], within(index)))
+        core::array::from_fn::<_, LEVELS, _>(|index| place(delays[index], within(index)))
     });
     let [shortest, longest] = [40, 90].map(Duration::from_secs);
     let suspension = Some(Suspension::new(Duration::from_millis(1), shortest, longest));
@@ -145,7 +154,9 @@ fn p8_delays_of_a_spread_and_of_a_long_outage_are_uniform() {
     check_uniform("outage", |seed| {
         // The first delay is the ladder's: nothing lasted yet.
         let delays = delays(outage, seed);
-        core::array::from_fn(|index| place(delays[index.max(1)], (secs(40), secs(90))))
+        core::array::from_fn::<_, LEVELS, _>(|index| {
+            place(delays[index.max(1)], (secs(40), secs(90)))
+        })
     });
 }
 
@@ -180,26 +191,209 @@ fn p8_delays_are_independent_between_links_and_between_failures() {
     }
 }
 
-#[test]
-fn a_first_retry_is_uniform_within_its_window() {
-    let mut counts = [0; BINS];
-    let within = Duration::from_secs(1).as_nanos() as f64;
-    for seed in 0..SEEDS {
-        let mut link = Link::new(Policy::new(), Seed::from_u64(seed));
-        let mut now = Instant::ZERO;
-        link.handle(now, Event::Start).expect("no misuse");
-        while link.poll_action(now).is_some() {}
-        let conn = ConnId::new(1);
-        link.handle(now, Event::Opened { conn }).expect("no misuse");
-        now = now.saturating_add(Duration::from_secs(14));
-        link.handle(now, Event::Received { conn }).expect("no misuse");
-        now = now.saturating_add(Duration::from_secs(17));
-        link.handle(now, Event::Received { conn }).expect("no misuse");
-        let closure = Closure::unknown().io(IoKind::Reset);
-        link.handle(now, Event::Closed { conn, closure }).expect("no misuse");
-        let until = link.status().until.expect("it waits");
-        counts[bin(until.saturating_since(now).as_nanos() as f64 / within, BINS)] += 1;
+/// A link that was started and has handed out its first `Open`.
+struct Tale {
+    link: Link,
+    now: Instant,
+    conn: ConnId,
+}
+
+impl Tale {
+    fn new(policy: PolicyBuilder, seed: u64) -> Self {
+        let link = Link::new(policy.build().expect("a right policy"), Seed::from_u64(seed));
+        let mut tale = Self { link, now: Instant::ZERO, conn: ConnId::new(0) };
+        tale.tell(Event::Start);
+        tale.acts();
+        tale
     }
-    let statistic = chi_squared(&counts);
-    assert!(statistic < critical(BINS), "{statistic:.1}, {counts:?}");
+
+    fn tell(&mut self, event: Event) {
+        self.link.handle(self.now, event).expect("no misuse");
+    }
+
+    fn pass(&mut self, span: u64) {
+        self.now = self.now.saturating_add(Duration::from_nanos(span));
+    }
+
+    fn open(&mut self) {
+        self.tell(Event::Opened { conn: self.conn });
+    }
+
+    fn fail(&mut self, closure: Closure) {
+        self.tell(Event::Closed { conn: self.conn, closure });
+    }
+
+    /// Ready, and alive for so long that it settled.
+    fn settle(&mut self) {
+        self.open();
+        for span in [14, 17] {
+            self.pass(secs(span));
+            self.tell(Event::Received { conn: self.conn });
+        }
+    }
+
+    /// How long it takes, with nothing but the timer, until it dials, closes or pings.
+    fn acts(&mut self) -> u64 {
+        let since = self.now;
+        for _ in 0..8 {
+            let (now, conn) = (self.now, &mut self.conn);
+            let mut acted = false;
+            for action in core::iter::from_fn(|| self.link.poll_action(now)) {
+                if let Action::Open { conn: dialled, .. } = action {
+                    *conn = dialled;
+                }
+                acted |= matches!(
+                    action,
+                    Action::Open { .. } | Action::Close { .. } | Action::Ping { .. }
+                );
+            }
+            if acted {
+                let delay = self.now.saturating_since(since);
+                return u64::try_from(delay.as_nanos()).expect("it is below 584 years");
+            }
+            self.now = self.link.deadline().expect("something is due");
+            self.tell(Event::TimerFired);
+        }
+        panic!("it never acts: {:?}", self.link.status());
+    }
+}
+
+/// A policy under which nothing happens by itself but retries.
+fn quiet() -> PolicyBuilder {
+    policy(JitterKind::Full).to_builder().heartbeat(None)
+}
+
+/// What `tale` tells of a link with each seed is uniform within the interval.
+fn check_tale(
+    text: &str,
+    policy: PolicyBuilder,
+    within: (u64, u64),
+    tale: impl Fn(&mut Tale) -> u64,
+) {
+    check_uniform(text, |seed| [place(tale(&mut Tale::new(policy, seed)), within)]);
+}
+
+#[test]
+fn p8_a_first_retry_is_uniform_within_its_window() {
+    check_tale("first retry", quiet(), (0, secs(1)), |tale| {
+        tale.settle();
+        tale.fail(Closure::unknown().io(IoKind::Reset));
+        tale.acts()
+    });
+}
+
+/// The first attempt takes a limit's only token: the next one comes within an interval of the release.
+#[test]
+fn p8_what_a_limit_releases_is_uniform_over_its_interval() {
+    let (one, many) =
+        (Limit::new(1, Duration::from_secs(100)), Limit::new(50, Duration::from_secs(1)));
+    let sessions = |limits: &[Limit]| {
+        quiet().ready_within(Some(Duration::from_secs(10))).fresh_sessions(limits)
+    };
+    let limits = [
+        ("attempts", quiet().attempts(one), WaitsFor::Limit),
+        ("attempts_long", quiet().attempts(many).attempts_long(Some(one)), WaitsFor::Limit),
+        ("fresh sessions", sessions(&[one]), WaitsFor::SessionLimit),
+        ("the second limit of fresh sessions", sessions(&[many, one]), WaitsFor::SessionLimit),
+    ];
+    for (text, policy, waits_for) in limits {
+        check_tale(text, policy, (secs(100), secs(200)), |tale| {
+            tale.fail(Closure::unknown().io(IoKind::Refused));
+            assert_eq!(tale.link.status().waits_for, Some(waits_for), "{text}");
+            tale.acts()
+        });
+    }
+}
+
+/// The draw on top of a floor is as wide as the ladder at that level, or a tenth of the floor.
+#[test]
+fn p9_what_a_floor_releases_is_uniform_over_the_ladder_or_a_tenth_of_the_floor() {
+    let patience = |floor| Closure::peer().http(503).retry_after(Duration::from_nanos(floor));
+    let cases = [
+        ("level 0", false, (secs(5), secs(6))),
+        ("level 0, a long floor", false, (secs(100), secs(110))),
+        ("level 4", true, (secs(9), secs(17))),
+        ("level 4, a long floor", true, (secs(100), secs(110))),
+    ];
+    for (text, failed, within) in cases {
+        check_tale(text, quiet(), within, |tale| {
+            if failed {
+                for _ in 0..3 {
+                    tale.fail(Closure::unknown().io(IoKind::Refused));
+                    tale.acts();
+                }
+            } else {
+                tale.settle();
+            }
+            tale.fail(patience(within.0));
+            assert_eq!(tale.link.status().waits_for, Some(WaitsFor::Floor), "{text}");
+            tale.acts()
+        });
+    }
+}
+
+const ROTATION: Rotation =
+    Rotation::new(Duration::from_secs(1_000), Duration::from_secs(600), Duration::from_secs(30));
+
+/// Half of what the server gives, or the window of a first retry if that is longer, with a successor
+/// and without.
+#[test]
+fn a_move_is_uniform_over_half_of_what_the_server_gives() {
+    for rotation in [None, Some(ROTATION)] {
+        for (within, latest) in [(60_000, secs(30)), (1_000, secs(1)), (0, secs(1))] {
+            let text = format!("{rotation:?}, within {within} ms");
+            check_tale(&text, quiet().rotate(rotation), (0, latest), |tale| {
+                tale.open();
+                tale.tell(Event::GoAway { conn: tale.conn, within: Millis::new(within) });
+                tale.acts()
+            });
+        }
+    }
+}
+
+#[test]
+fn a_rotation_is_uniform_over_its_jitter_each_time() {
+    let within = (secs(400), secs(1_000));
+    check_uniform("rotation", |seed| {
+        let mut tale = Tale::new(quiet().rotate(Some(ROTATION)), seed);
+        tale.open();
+        let old = tale.conn;
+        let first = tale.acts();
+        tale.open();
+        tale.tell(Event::Closed { conn: old, closure: Closure::local() });
+        [first, tale.acts()].map(|delay| place(delay, within))
+    });
+}
+
+/// A rotation leaves a token for a loss. It comes within an interval of when there are two.
+#[test]
+fn a_rotation_that_a_limit_releases_is_uniform_over_its_interval() {
+    let limit = Limit::new(2, Duration::from_secs(100));
+    let policy = quiet().attempts(limit).rotate(Some(ROTATION));
+    check_tale("rotation at its limit", policy, (secs(100), secs(200)), |tale| {
+        tale.open();
+        tale.tell(Event::Rotate);
+        tale.acts()
+    });
+}
+
+#[test]
+fn what_a_fleet_does_together_is_uniform_over_a_window() {
+    let window = Duration::from_secs(10);
+    let after_start = quiet().start_within(window);
+    check_uniform("start", |seed| {
+        [place(Tale::new(after_start, seed).now.as_nanos(), (0, secs(10)))]
+    });
+    check_tale("resume", quiet(), (0, secs(1)), |tale| {
+        tale.fail(Closure::unknown().io(IoKind::Refused));
+        tale.tell(Event::Pause);
+        tale.pass(secs(100));
+        tale.tell(Event::Resume);
+        tale.acts()
+    });
+    let heartbeat = Heartbeat::new(Duration::from_secs(20), window).first(FirstPing::Jittered);
+    check_tale("first ping", quiet().heartbeat(Some(heartbeat)), (0, secs(20)), |tale| {
+        tale.open();
+        tale.acts()
+    });
 }
