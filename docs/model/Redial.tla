@@ -235,8 +235,6 @@ AtMostTwo == Cardinality(Held) <= 2 /\ alive = Held
 
 OneInFlight == \A r, s \in flight : r.key = s.key => r = s
 
-OneRefresh == Cardinality({t \in sources : asked /\ t = ticket}) <= 1
-
 (* A key that is wanted and was held has a live connection that delivers it,  *)
 (* whatever the rotation does, until the current connection is lost.          *)
 NoGap == \A k \in steady : \E c \in {cur, leaving} \ {0} : k \in holds[c]
