@@ -1,8 +1,10 @@
 //! Traces.
 
+use core::time::Duration;
+
 use arbitrary::{Arbitrary, Unstructured};
 use redial::trace::{Header, Line, Recorder, Replay};
-use redial::{Instant, Seed, Slot};
+use redial::{Event, Instant, Link, Seed, Slot};
 use redial_sim::{Names, Plan, Step};
 
 use super::lines::{self, Damage};
@@ -15,7 +17,7 @@ pub(crate) fn trace(bytes: &[u8]) {
         let Ok(plan) = Plan::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
         let (policy, seed) = (plan.policy, Seed::from_u64(plan.seed));
         let header = Header { policy, seed, subscriptions: plan.keys };
-        return agrees(&recorded(&header, &planned(&plan)));
+        return agrees(&recorded(&header, &Teller::new(&header).follow(&plan)));
     }
     let mut texts = (1..).zip(bytes.split(|byte| *byte == b'\n'));
     let Some((number, text)) = texts.next() else { return };
@@ -48,20 +50,60 @@ fn read<T>(number: usize, line: Result<T, Damage>) -> Option<T> {
     .ok()
 }
 
-/// What `plan` tells a link, and when.
-fn planned(plan: &Plan) -> Vec<Line> {
-    let names = Names::new(plan.keys);
-    let mut at = Instant::ZERO;
-    let events = plan.steps.iter().filter_map(|step| match *step {
-        Step::Hears(event) => Some(Line::Event { at, event: names.resolve(event) }),
-        Step::Waits(_) | Step::Fires => {
-            at = at.saturating_add(core::time::Duration::from_secs(7));
-            Some(Line::Event { at, event: redial::Event::TimerFired })
-        }
-        Step::Helps | Step::Serves | Step::Polls | Step::Drains => None,
-    });
-    events.collect()
+/// What a plan tells a link, and when. It names what that link handed out.
+struct Teller {
+    link: Link<Vec<Slot>>,
+    names: Names,
+    at: Instant,
+    told: Vec<Line>,
 }
+
+impl Teller {
+    fn new(header: &Header) -> Self {
+        let storage = vec![Slot::EMPTY; header.subscriptions as usize];
+        let link = Link::with_storage(header.policy, header.seed, storage);
+        let names = Names::new(header.subscriptions);
+        Self { link, names, at: Instant::ZERO, told: vec![] }
+    }
+
+    fn follow(mut self, plan: &Plan) -> Vec<Line> {
+        for step in &plan.steps {
+            match *step {
+                Step::Hears(event) => self.tell(self.names.resolve(event)),
+                Step::Waits(_) => {
+                    self.at = self.at.saturating_add(Duration::from_secs(7));
+                    self.tell(Event::TimerFired);
+                }
+                Step::Fires => {
+                    self.at = self.link.deadline().unwrap_or(self.at).max(self.at);
+                    self.tell(Event::TimerFired);
+                }
+                Step::Helps => self.help(),
+                Step::Serves => (0..ANSWERS_MAX).for_each(|_| self.help()),
+                // It is drained after each event.
+                Step::Polls | Step::Drains => {}
+            }
+        }
+        self.told
+    }
+
+    fn help(&mut self) {
+        if let Some(event) = self.names.answer() {
+            self.tell(event);
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.told.push(Line::Event { at: self.at, event });
+        let _misuse = self.link.handle(self.at, event);
+        while let Some(action) = self.link.poll_action(self.at) {
+            self.names.notice(&action);
+        }
+    }
+}
+
+/// What a plan's helpful peer says in one go: there may always be another request to answer.
+const ANSWERS_MAX: usize = 16;
 
 /// The trace of a link that is told the events of `lines`, and drained after each.
 fn recorded(header: &Header, lines: &[Line]) -> String {
