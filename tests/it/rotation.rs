@@ -159,6 +159,15 @@ fn an_old_connection_that_does_not_close_is_aborted_and_the_next_rotation_comes(
 }
 
 #[test]
+fn p4_a_rotation_asked_for_beside_a_connection_that_leaves_begins_once_that_is_gone() {
+    let mut hand = Hand::live(policy(), 0);
+    let successor = hand.wait_for_open();
+    hand.tell(Event::Opened { conn: successor });
+    assert_eq!(opened(&hand.tell(Event::Rotate)), None, "two are held");
+    assert_eq!(opened(&hand.closed(conn(1), Closure::local())), Some(conn(3)));
+}
+
+#[test]
 fn a_successor_that_fails_leaves_the_current_one_untouched() {
     let fatal = Closure::peer().code(4001).verdict(Verdict::Halt);
     for closure in [Closure::peer().code(1011), Closure::peer().http(401), fatal] {
