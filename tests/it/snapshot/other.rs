@@ -129,6 +129,32 @@ fn credentials_that_the_policy_does_not_ask_for_are_not_waited_for() {
 }
 
 #[test]
+fn credentials_that_the_policy_does_not_ask_for_are_not_renewed() {
+    let every = || exact().refresh(Refresh::EveryAttempt);
+    let ticket = |action: &Action| match action {
+        Action::RefreshCredentials { ticket } => Some(*ticket),
+        _ => None,
+    };
+    let mut due = Run::new(every());
+    let ticket = due.tell(Event::Start).iter().find_map(ticket).unwrap();
+    due.tell(Event::CredentialsReady { ticket, lasts: Some(secs(5).into()) });
+    due.opened();
+    let held = due.taken_over(every());
+    due.now = Instant::from_duration(secs(5));
+    // It fell due, and the process ended before the driver was told.
+    due.link.handle(due.now, Event::TimerFired).unwrap();
+    for run in [held, due] {
+        let mut heir = run.taken_over(exact());
+        heir.dials();
+        let mut actions = heir.opened();
+        heir.now = heir.now.saturating_add(secs(6));
+        actions.extend(heir.tell(Event::TimerFired));
+        let asks = |action: &Action| matches!(action, Action::RefreshCredentials { .. });
+        assert!(!actions.iter().any(asks), "{actions:?}");
+    }
+}
+
+#[test]
 fn a_session_that_failed_too_often_for_the_policy_is_forgotten() {
     let greets = || exact().ready_within(Some(secs(5)));
     let mut run = Run::new(greets().resume_failures(3));
