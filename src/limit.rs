@@ -56,9 +56,13 @@ impl Bucket {
     /// A bucket with all its tokens.
     pub(crate) const FULL: Self = Self { full_at: Instant::ZERO };
 
-    /// The earliest instant at which the bucket has a token.
+    /// The earliest instant at which the bucket has a token. Never where the clock ends before the
+    /// bucket is full: what saturated there has lost count of the tokens (P1).
     #[inline(never)]
     pub(crate) const fn release(self, limit: Limit) -> Instant {
+        if self.full_at.as_nanos() == Instant::MAX.as_nanos() {
+            return Instant::MAX;
+        }
         Instant::from_nanos(self.full_at.as_nanos().saturating_sub(limit.tolerance().0))
     }
 

@@ -15,7 +15,11 @@ impl Bucket {
         if full_ns == 0 {
             return Self::FULL;
         }
-        let full_at = clock.at(i64::try_from(full_ns).unwrap_or(i64::MAX));
+        let full_at = match clock.at(i64::try_from(full_ns).unwrap_or(i64::MAX)) {
+            // As when it was charged: no token is left before the clock ends (P1).
+            Instant::LAST => Instant::MAX,
+            full_at => full_at,
+        };
         let latest = limit.map_or(Instant::MAX, |limit| clock.now.after(limit.refill()));
         Self { full_at: full_at.min(latest) }
     }

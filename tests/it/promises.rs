@@ -134,6 +134,26 @@ fn p1_a_late_drain_is_charged_when_the_open_is_handed_out() {
 }
 
 #[test]
+fn p1_bounded_attempts_at_the_end_of_the_clock() {
+    for nanos in [u64::MAX, u64::MAX - 1, u64::MAX - 2, u64::MAX - 3_000_000_000] {
+        let mut hand = Hand::new(Policy::new());
+        hand.now = Instant::from_nanos(nanos);
+        let mut actions = hand.tell(Event::Start);
+        let mut handed_out = 0;
+        for _ in 0..50 {
+            handed_out += opens(&actions);
+            // P2: what no instant is left for is not due.
+            let deadline = hand.link.deadline();
+            assert!(deadline.is_none_or(|deadline| deadline > hand.now), "{deadline:?}");
+            let conn = ConnId::new(handed_out as u64);
+            hand.tell(Event::Closed { conn, closure: Closure::unknown() });
+            actions = hand.tell(Event::RetryNow);
+        }
+        assert!((1..=5).contains(&handed_out), "{handed_out} at {nanos}");
+    }
+}
+
+#[test]
 fn p2_what_waits_for_something_else_is_not_due() {
     let policy = Policy::builder().pace(Some(Limit::new(1, secs(1)))).window(1).build().unwrap();
     let mut hand = Hand::new(policy);

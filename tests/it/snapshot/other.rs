@@ -155,6 +155,20 @@ fn credentials_that_the_policy_does_not_ask_for_are_not_renewed() {
 }
 
 #[test]
+fn p1_what_the_end_of_the_clock_cuts_short_is_not_given_back_by_a_restart() {
+    let mut run = Run::new(exact());
+    run.now = Instant::from_nanos(u64::MAX - 2);
+    let mut opens = 0;
+    run.link.handle(run.now, Event::Start).unwrap();
+    for _ in 0..50 {
+        let actions = run.tell(Event::RetryNow);
+        opens += actions.iter().filter(|it| matches!(it, Action::Open { .. })).count();
+        run = run.taken_over(exact());
+    }
+    assert!(opens <= 5, "{opens} at one instant");
+}
+
+#[test]
 fn a_session_that_failed_too_often_for_the_policy_is_forgotten() {
     let greets = || exact().ready_within(Some(secs(5)));
     let mut run = Run::new(greets().resume_failures(3));
