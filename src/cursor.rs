@@ -173,7 +173,8 @@ impl Cursor {
     /// more, and what arrives of it is outdated.
     ///
     /// Before the first message, or of a later epoch: the stream begins after `seq`. Of an earlier
-    /// epoch, or twice: nothing changes.
+    /// epoch, or twice: nothing changes. The number of a counter that wraps goes through
+    /// [`widen`](Self::widen) here, too.
     pub fn caught_up(&mut self, epoch: u64, seq: u64) {
         match &mut self.stream {
             Some(stream) if epoch < stream.epoch => {}
@@ -211,6 +212,9 @@ impl Cursor {
     /// `narrow`, the nearest to the latest. Right while no two messages that arrive one after the
     /// other are half the counter's range apart. `narrow` itself for 64 bits and more.
     ///
+    /// Every number of the stream goes through it, one to [`caught_up`](Self::caught_up) as well: it
+    /// leaves room below the first, so that one which arrives late has a place.
+    ///
     /// ```
     /// use redial::{Cursor, Seen};
     ///
@@ -230,10 +234,12 @@ impl Cursor {
         // One range up, so that there are numbers before the first.
         let latest = self.latest().unwrap_or(range);
         let ahead = narrow.wrapping_sub(latest) & below;
+        let next = latest.wrapping_add(ahead);
         if self.stream.is_none() || ahead <= below / 2 {
-            latest.wrapping_add(ahead)
+            next
         } else {
-            latest.wrapping_add(ahead).wrapping_sub(range)
+            // None is below zero.
+            latest.checked_sub(range.wrapping_sub(ahead)).unwrap_or(next)
         }
     }
 }

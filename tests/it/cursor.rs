@@ -190,6 +190,25 @@ fn the_widest_gap_is_one_gap() {
 }
 
 #[test]
+fn a_narrow_number_caught_up_with_is_widened_too() {
+    let mut cursor = Cursor::new();
+    let widen = |cursor: &Cursor, narrow: u16| cursor.widen(narrow.into(), u16::BITS);
+    cursor.caught_up(0, widen(&cursor, 5));
+    assert_eq!(cursor.observe(0, widen(&cursor, u16::MAX)), Seen::Outdated, "it came late");
+    assert_eq!(cursor.observe(0, widen(&cursor, 6)), Seen::Next);
+}
+
+#[test]
+fn a_narrow_number_stands_for_none_below_zero() {
+    let mut cursor = Cursor::new();
+    cursor.caught_up(0, 5);
+    let late = cursor.widen(u16::MAX.into(), u16::BITS);
+    assert_eq!(late, u64::from(u16::MAX), "the lowest that ends so");
+    let _ = cursor.observe(0, late);
+    assert_eq!(cursor.observe(0, cursor.widen(0, u16::BITS)), Seen::Next);
+}
+
+#[test]
 fn a_narrow_counter_wraps_without_a_gap_or_a_repetition() {
     for bits in [8, 16, 32] {
         let range = 1_u64 << bits;
