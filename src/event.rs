@@ -20,8 +20,9 @@ use crate::verdict::Verdict;
 #[non_exhaustive]
 pub enum Event {
     /// The application wants the link up. In `Idle` and `Halted` it begins afresh: level, streaks
-    /// and give-up clocks at zero; limits and floors remembered. In `Closing` it begins once the old
-    /// connection is gone. Elsewhere it changes nothing.
+    /// and give-up clocks at zero; limits and floors remembered. In the `Closing` of a
+    /// [`Stop`](Self::Stop) it does so once the old connection is gone; in that of a move, or for
+    /// degraded keys, the link is wanted already. There and elsewhere it changes nothing.
     Start,
     /// The application wants the link down for good. An open connection is closed gracefully,
     /// an attempt is aborted. A second `Stop` changes nothing.
@@ -76,14 +77,17 @@ pub enum Event {
     Negotiated {
         /// The connection on which it was told.
         conn: ConnId,
-        /// How often the server wants to hear a heartbeat; takes the place of `ping_after`.
+        /// How often the server wants to hear a heartbeat, in the range from 1 s to
+        /// `server_delay_max`; takes the place of `ping_after`. Ignored where the policy has no
+        /// `heartbeat`, and before [`Event::Opened`] or what implies it.
         heartbeat: Option<Millis>,
         /// Over what window the server's clients should spread their return should it fall.
         spread: Option<Millis>,
     },
     /// The server asks us to move to another connection. With rotation this is make before break,
-    /// without it a graceful close and an `Open` without further wait. Before ready it ends the
-    /// attempt, which counts as a failure.
+    /// without it a graceful close and an `Open`: without further wait if the connection had
+    /// settled, else after the wait of a failure. Before ready it ends the attempt, which counts as
+    /// one.
     GoAway {
         /// The connection that we should leave.
         conn: ConnId,
@@ -102,7 +106,8 @@ pub enum Event {
     CredentialsReady {
         /// The refresh that it answers.
         ticket: Ticket,
-        /// For how long they are good, where that is known; the core asks for others in time.
+        /// For how long they are good, where that is known. The core asks for others when that has
+        /// run out, not before: a driver subtracts what it takes to fetch and use them.
         lasts: Option<Millis>,
     },
     /// No credentials could be had, in answer to
@@ -111,14 +116,17 @@ pub enum Event {
     CredentialsFailed {
         /// The refresh that it answers.
         ticket: Ticket,
-        /// Whether asking again is pointless: the link then halts. Otherwise the attempt has failed.
+        /// Whether asking again is pointless. For an attempt the link then halts; otherwise the
+        /// attempt has failed. Beside a ready connection the link stays up in either case: it asks
+        /// no more, or again later.
         fatal: bool,
     },
     /// Replace the connection: make before break where the policy has `rotate`, else a graceful
     /// close and an `Open` once it is gone. Without a ready connection, and while a rotation runs, it
     /// changes nothing.
     Rotate,
-    /// The application wants this subscription.
+    /// The application wants this subscription. For one that it wants already this lifts a final
+    /// refusal, and changes nothing else.
     Subscribe {
         /// The subscription.
         key: SubKey,
@@ -128,7 +136,9 @@ pub enum Event {
         /// The subscription.
         key: SubKey,
     },
-    /// Say the subscription again: the application found a gap in it. Lifts a final refusal.
+    /// Say the subscription again: the application found a gap in it. Lifts a final refusal. Of one in
+    /// flight it takes effect after the answer; of one that is not held, nothing else changes, for it
+    /// is said anyway; of one that is not wanted, nothing does.
     Resync {
         /// The subscription.
         key: SubKey,

@@ -7,7 +7,7 @@
 //! drive it, a test drives it with a fake clock, and an adapter is thin.
 //!
 //! Reconnection is an engineering contract, not a loop around `connect()`. The promises are named P1
-//! to P12 in the README; the comment at each place that enforces one has its name.
+//! to P15 in the README; the comment at each place that enforces one has its name.
 //!
 //! Begin with [`Link`], and with [`docs::driver`] to write a driver. `redial-tokio` is one for
 //! WebSocket clients, `redial-sim` a world to test yours in. Beside a link stand two helpers that know

@@ -101,8 +101,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     ///
     /// # Errors
     ///
-    /// [`Misuse`] for what a correct driver cannot do: a connection or request number that was not
-    /// handed out, a key outside the storage. Nothing has changed then, not even the clock.
+    /// [`Misuse`] for what a correct driver cannot do: a connection, request number or ticket that was
+    /// not handed out, a key outside the storage. Nothing has changed then, not even the clock.
     #[inline]
     pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Misuse> {
         if let Event::Received { conn } = event {
@@ -200,9 +200,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
     /// the next event.
     ///
     /// Call it until it gives `None`, now or later: what it returns is the difference between what
-    /// is and what the driver was told, in the order Close, Open, Ping, Unsubscribe, Subscribe,
-    /// Report, timer. An attempt is charged to the limits, a deadline for an answer begins, when the
-    /// action is handed out, at this `now`. The action must be carried out: it is not told twice.
+    /// is and what the driver was told, in the order Close, Open, RefreshCredentials, Ping,
+    /// Unsubscribe, Subscribe, Report, timer. An attempt is charged to the limits, a deadline for an
+    /// answer begins, when the action is handed out, at this `now`. The action must be carried out: it
+    /// is not told twice.
     #[inline]
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         if self.lifecycle.is_drained() {

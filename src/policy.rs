@@ -405,7 +405,7 @@ impl Policy {
     }
 
     /// What a closure means under this policy: a verdict that it states, the first matching rule,
-    /// the table.
+    /// the table. One by ourselves is always [`Verdict::Retry`], whatever it states.
     #[must_use]
     pub fn classify(&self, closure: Closure) -> Verdict {
         classify(self.rules.as_slice(), closure)

@@ -5,10 +5,10 @@ use crate::event::By;
 use crate::status::{Cause, WaitsFor};
 use crate::time::{Instant, Nanos};
 
-/// Plain counters and sums of nanoseconds since the link was made, up to the last transition. From them an adapter derives what a
-/// service-level objective needs: availability ([`live_ns`](Self::live_ns) against
-/// [`wanted_ns`](Self::wanted_ns)), recovery time, saturation of the attempt limit
-/// ([`waited_limit_ns`](Self::waited_limit_ns)).
+/// Plain counters and sums of nanoseconds since the link was made, up to the last transition. From
+/// them an adapter derives what a service-level objective needs: availability
+/// ([`live_ns`](Self::live_ns) against [`wanted_ns`](Self::wanted_ns)), recovery time, saturation of
+/// the attempt limit ([`waited_limit_ns`](Self::waited_limit_ns)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

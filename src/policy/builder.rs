@@ -61,8 +61,9 @@ impl PolicyBuilder {
         self.policy
     }
 
-    /// The shortest and the longest delay of the ladder; 500 ms and 30 s. Every delay after a failure
-    /// lies between the two.
+    /// The shortest and the longest delay of the ladder; 500 ms and 30 s. Every delay that is drawn
+    /// from the ladder lies between the two; quick draws, spreads and the cadence of
+    /// [`suspend`](Self::suspend) have intervals of their own.
     pub const fn retry(mut self, shortest: Duration, longest: Duration) -> Self {
         self.policy.retry.shortest = Nanos::from_duration(shortest);
         self.policy.retry.longest = Nanos::from_duration(longest);
