@@ -184,8 +184,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Link<S> {
             lifecycle.settle(&mut cx);
             return Ok(());
         }
+        // It wakes for the subscriptions, too: what is due to them is due to it.
         if lifecycle.is_unsettled()
-            || cx.now >= subscriptions.wake_at()
             || subscriptions.is_rotating()
             || lifecycle.serves_otherwise(subscriptions.counts())
         {

@@ -264,8 +264,7 @@ impl Subscriptions {
         // Eras come round after 2^32 of them. One slot swept at each keeps every fact younger.
         self.renew(slots, self.sweep);
         let capacity = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        let next = self.sweep.wrapping_add(1);
-        self.sweep = if next < capacity { next } else { 0 };
+        self.sweep = self.sweep.wrapping_add(1).checked_rem(capacity).unwrap_or(0);
         self.era = self.era.wrapping_add(1);
     }
 
