@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use redial::{Closure, Event, Heartbeat, Limit, NetworkDown, Phase, PolicyBuilder, Stats};
+use redial::{
+    Closure, Event, Heartbeat, Instant, Limit, NetworkDown, Phase, PolicyBuilder, Stats, WaitsFor,
+};
 
 use super::{Hand, exact, refused, secs};
 
@@ -112,4 +114,11 @@ fn a_settled_connection_that_is_stopped_while_it_makes_room_counts_as_settled() 
     hand.opened().after(secs(60)).received();
     hand.tell(Event::Rotate).tell(Event::Stop).closed(Closure::local());
     assert_eq!((hand.phase(), hand.link.stats().settled), (Phase::Idle, 1));
+}
+
+#[test]
+fn an_attempt_without_any_wait_hangs_on_no_limit_at_the_origin_of_the_clock_either() {
+    let mut hand = Hand::new(exact());
+    hand.link.handle(Instant::ZERO, Event::Start).expect("no misuse");
+    assert_eq!(hand.status().waits_for, Some(WaitsFor::Backoff));
 }
