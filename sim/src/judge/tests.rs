@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use redial::{
     Action, Cause, Closure, ConnId, Continuity, Endpoint, Event, How, Instant, Link, Misuse, Phase,
-    Policy, Refusal, Request, Seed, Session, Status, SubKey, WaitsFor, Why,
+    Policy, Refresh, Refusal, Request, Seed, Session, Status, SubKey, Ticket, WaitsFor, Why,
 };
 
 use super::{Broken, Judge, Promise, View};
-use crate::terms::{Rate, Terms};
+use crate::terms::{Rate, Rotate, Terms};
 
 type Outcome = Result<(), Broken>;
 
@@ -540,6 +540,79 @@ fn p12_one_loss_that_counts_twice() {
         court.phase(Phase::Waiting, 3);
         let closure = Closure::unknown();
         court.event(10, Event::Closed { conn: conn(1), closure })
+    });
+}
+
+#[test]
+fn p13_credentials_that_nobody_needs_and_an_open_without_those_it_needs() {
+    let ask = Action::RefreshCredentials { ticket: Ticket::new(1) };
+    let start = |court: &mut Court, phase| {
+        court.phase(phase, 1);
+        court.event(0, Event::Start)
+    };
+    caught(Promise::NoCredentialLoop, |court| {
+        start(court, Phase::Refreshing)?;
+        court.act(ask)
+    });
+    let each_time = |terms: &mut Terms| terms.refresh = Refresh::EveryAttempt;
+    caught_under(each_time, Promise::NoCredentialLoop, |court| {
+        start(court, Phase::Waiting)?;
+        court.phase(Phase::Opening, 1);
+        court.act(open(1))
+    });
+    caught_under(each_time, Promise::NoCredentialLoop, |court| {
+        start(court, Phase::Refreshing)?;
+        court.act(ask)?;
+        court.act(Action::RefreshCredentials { ticket: Ticket::new(2) })
+    });
+}
+
+#[test]
+fn p14_continuity_that_is_not_so() {
+    for told in [None, Some(Continuity::Resumed), Some(Continuity::Lost)] {
+        caught(Promise::Continuity, |court| {
+            court.start()?;
+            court.phase(Phase::Live, 0);
+            court.view.status.continuity = told;
+            court.event(100, Event::Opened { conn: conn(1) })?;
+            court.drain(Some(15_100))
+        });
+    }
+    caught(Promise::Continuity, |court| {
+        court.start()?;
+        court.view.status.losses = 1;
+        court.phase(Phase::Live, 0);
+        court.event(100, Event::Opened { conn: conn(1) })?;
+        court.drain(Some(15_100))
+    });
+}
+
+#[test]
+fn a_session_that_no_server_keeps_and_an_endpoint_whose_turn_it_is_not() {
+    let log = |endpoint, session| {
+        move |court: &mut Court| {
+            court.phase(Phase::Waiting, 1);
+            court.event(0, Event::Start)?;
+            court.phase(Phase::Opening, 1);
+            court.act(Action::Open { conn: conn(1), endpoint: Endpoint::new(endpoint), session })
+        }
+    };
+    let two = |terms: &mut Terms| terms.endpoints = 2;
+    caught_under(two, Promise::Sessions, log(0, Session::Resume));
+    caught_under(two, Promise::Endpoints, log(1, Session::Fresh));
+    caught_under(two, Promise::Endpoints, log(2, Session::Fresh));
+}
+
+#[test]
+fn a_rotation_before_its_time() {
+    let rotates = |terms: &mut Terms| {
+        let (after, jitter) = (Duration::from_secs(100), Duration::from_secs(60));
+        terms.rotate = Some(Rotate { after, jitter, overlap: Duration::from_secs(30) });
+    };
+    caught_under(rotates, Promise::Rotation, |court| {
+        court.live()?;
+        court.event(10_000, Event::Received { conn: conn(1) })?;
+        court.act(open(2))
     });
 }
 
