@@ -1,6 +1,10 @@
 //! Snapshots: what cannot be restored, and what time that is not known does (P11).
 
-use redial::{Action, Closure, Event, Instant, Link, Millis, Policy, Refresh, Seed, Slot, SubKey};
+use core::num::NonZeroU32;
+
+use redial::{
+    Action, Closure, ConnId, Event, Instant, Link, Millis, Policy, Refresh, Seed, Slot, SubKey,
+};
 use serde_json::{Value, json};
 
 use super::{load, millis, text};
@@ -154,4 +158,29 @@ fn no_part_however_deep_is_changed_unnoticed() {
         assert!(restored.is_err(), "{text}");
     }
     load(rich(), 2, Instant::ZERO, None, &whole.to_string()).unwrap();
+}
+
+/// A process that dies while a connection is open, before that settled, leaves a link that failed once
+/// more: were the failures forgotten, a server that lets clients in and drops them met a hot loop.
+#[test]
+fn p8_a_snapshot_of_a_connection_that_did_not_settle_keeps_the_failures() {
+    let mut link = Link::with_storage(Policy::new(), Seed::from_u64(3), vec![Slot::EMPTY; 2]);
+    let mut now = Instant::ZERO;
+    link.handle(now, Event::Start).unwrap();
+    for number in 1..=3 {
+        while link.poll_action(now).is_some() {}
+        let (conn, closure) = (ConnId::new(number), Closure::unknown());
+        link.handle(now, Event::Closed { conn, closure }).unwrap();
+        now = link.deadline().unwrap();
+        link.handle(now, Event::TimerFired).unwrap();
+    }
+    while link.poll_action(now).is_some() {}
+    link.handle(now, Event::Opened { conn: ConnId::new(4) }).unwrap();
+    let next = load(Policy::new(), 2, now, None, &text(&link.snapshot())).unwrap();
+    let closed = Event::Closed { conn: ConnId::new(4), closure: Closure::local() };
+    link.handle(now, closed).unwrap();
+    let failures = link.status().attempt;
+    assert_eq!(failures.map(NonZeroU32::get), Some(5));
+    assert_eq!(next.status().attempt, failures);
+    assert_eq!(next.deadline(), link.deadline());
 }
