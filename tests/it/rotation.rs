@@ -159,6 +159,23 @@ fn an_old_connection_that_does_not_close_is_aborted_and_the_next_rotation_comes(
 }
 
 #[test]
+fn a_fleet_that_is_ready_at_once_does_not_rotate_at_once() {
+    let rotates_after = |seed| {
+        let link = Link::with_storage(policy(), Seed::from_u64(seed), [Slot::EMPTY; 8]);
+        let mut hand = Hand { link, now: Instant::ZERO };
+        hand.tell(Event::Start);
+        hand.tell(Event::Opened { conn: conn(1) });
+        hand.wait_for_open();
+        hand.now.saturating_since(Instant::ZERO)
+    };
+    let draws: Vec<_> = (0..64).map(rotates_after).collect();
+    let quarter = JITTER / 4;
+    assert!(draws.iter().all(|draw| (AFTER - JITTER..=AFTER).contains(draw)), "{draws:?}");
+    assert!(draws.iter().any(|draw| *draw > AFTER - quarter), "{draws:?}");
+    assert!(draws.iter().any(|draw| *draw < AFTER - JITTER + quarter), "{draws:?}");
+}
+
+#[test]
 fn p4_a_rotation_asked_for_beside_a_connection_that_leaves_begins_once_that_is_gone() {
     let mut hand = Hand::live(policy(), 0);
     let successor = hand.wait_for_open();
