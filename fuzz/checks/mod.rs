@@ -14,8 +14,8 @@ use redial_sim::Plan;
 /// A link of any policy, told anything at any time, keeps every promise.
 pub(crate) fn link(bytes: &[u8]) {
     let Ok(plan) = Plan::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
-    if let Err(broken) = plan.run() {
-        panic!("{broken}");
+    if let Err(failure) = plan.run() {
+        panic!("{failure}");
     }
 }
 

@@ -6,6 +6,7 @@
 mod clock;
 mod dice;
 mod driver;
+mod failure;
 mod faults;
 mod judge;
 mod net;
@@ -14,12 +15,14 @@ mod plan;
 mod shrink;
 mod summary;
 mod terms;
+mod trace;
 mod watched;
 mod world;
 
 pub use clock::FakeClock;
 pub use dice::Dice;
 pub use driver::{Desk, Driver, Looping, Prompt, Sloppy};
+pub use failure::{Failure, Shrunk};
 pub use faults::Faults;
 pub use judge::{Broken, Judge, Promise, View};
 pub use net::{Dial, Net, Refreshed};
@@ -27,11 +30,15 @@ pub use net::{Dial, Net, Refreshed};
 pub use plan::{Names, Plan, Span, Step};
 pub use summary::Summary;
 pub use terms::{Beat, Rate, Rotate, Suspend, Terms};
+pub use trace::Trace;
 pub use watched::Watched;
-pub use world::{Builder, Failure, Peer, World};
+pub use world::{Builder, Peer, World};
 
 #[doc = include_str!("../../docs/simulate.md")]
 pub mod guide {
     #[allow(unused_imports, reason = "the page links to them")]
-    use crate::{Builder, Desk, Driver, Failure, Faults, Looping, Prompt, Sloppy, Summary, World};
+    use crate::{
+        Broken, Builder, Desk, Driver, Failure, Faults, Looping, Prompt, Sloppy, Summary, Watched,
+        World,
+    };
 }

@@ -1,37 +1,30 @@
 //! Makes a long log that breaks a promise a short one.
 
-use redial::{Event, Instant, Policy, Seed};
+use redial::{Event, Instant};
 
-use crate::judge::Broken;
+use crate::failure::Shrunk;
+use crate::judge::Promise;
 use crate::terms::Terms;
+use crate::trace::{Call, Trace};
 use crate::watched::Watched;
 
-/// What a link is made of, to be made again.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) policy: Policy,
-    pub(crate) terms: Terms,
-    pub(crate) seed: u64,
-    pub(crate) keys: u32,
-}
-
-/// One call of a link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Call {
+/// What is done to a link that is made again.
+#[derive(Clone, Copy)]
+enum Step {
     Handle(Instant, Event),
     Poll(Instant),
+    Drain(Instant),
 }
 
-/// The events of `calls` that are needed to break the promise of `broken`, and how it breaks then.
-/// `None` if it does not break without the model of the peer.
-pub(crate) fn shrink(
-    recipe: &Recipe,
-    calls: &[Call],
-    broken: &Broken,
-) -> Option<(Vec<(Instant, Event)>, Broken)> {
-    let drained = drained(calls);
-    let breaks = |calls: &[Call]| recipe.play(calls).filter(|it| it.promise == broken.promise);
-    let mut kept = if breaks(&drained).is_some() { drained } else { calls.to_vec() };
+/// The calls of `trace` that are needed to break `promise`, and how it breaks then. `None` if it
+/// does not break without the model of the peer, or with no fewer calls.
+pub(crate) fn shrink(trace: &Trace, terms: &Terms, promise: Promise) -> Option<Shrunk> {
+    let breaks = |steps: &[Step]| {
+        let played = play(trace, terms, steps);
+        played.filter(|it| it.broken.promise == promise)
+    };
+    let drained = drained(trace);
+    let mut kept = if breaks(&drained).is_some() { drained } else { polled(trace) };
     let mut found = breaks(&kept)?;
     let mut chunk = kept.len().div_ceil(2);
     while chunk > 0 {
@@ -39,52 +32,58 @@ pub(crate) fn shrink(
         while from < kept.len() {
             let mut fewer = kept.clone();
             fewer.drain(from..(from + chunk).min(kept.len()));
-            if let Some(broken) = breaks(&fewer) {
-                (kept, found) = (fewer, broken);
+            if let Some(shrunk) = breaks(&fewer) {
+                (kept, found) = (fewer, shrunk);
             } else {
                 from += chunk;
             }
         }
         chunk /= 2;
     }
-    let events = kept.iter().filter_map(|call| match call {
-        Call::Handle(now, event) => Some((*now, *event)),
-        Call::Poll(_) => None,
+    (found.trace.calls().len() < trace.calls().len()).then_some(found)
+}
+
+/// The same events, each drained at once: as a correct driver would do it.
+fn drained(trace: &Trace) -> Vec<Step> {
+    let events = trace.calls().iter().filter_map(|call| match *call {
+        Call::Event(at, event, _) => Some([Step::Handle(at, event), Step::Drain(at)]),
+        Call::Action(..) | Call::Drained(..) => None,
     });
-    Some((events.collect(), found))
+    events.flatten().collect()
 }
 
-/// The same events, each drained at once.
-fn drained(calls: &[Call]) -> Vec<Call> {
-    let events = calls.iter().filter(|call| matches!(call, Call::Handle(..)));
-    let drain = |call: &Call| match *call {
-        Call::Handle(now, event) => [Call::Handle(now, event), Call::Poll(now)],
-        Call::Poll(now) => [Call::Poll(now); 2],
+/// The same events, polled when and as often as they were.
+fn polled(trace: &Trace) -> Vec<Step> {
+    let step = |call: &Call| match *call {
+        Call::Event(at, event, _) => Step::Handle(at, event),
+        Call::Action(at, _) | Call::Drained(at, _) => Step::Poll(at),
     };
-    events.flat_map(drain).collect()
+    trace.calls().iter().map(step).collect()
 }
 
-impl Recipe {
-    /// How a link of this make breaks a promise when it is called so; a poll is a whole drain.
-    fn play(&self, calls: &[Call]) -> Option<Broken> {
-        let seed = Seed::from_u64(self.seed);
-        let mut link = Watched::new(self.policy, self.terms.clone(), seed, self.keys);
-        let mut polled_at = Instant::ZERO;
-        for call in calls {
-            match *call {
-                // A shorter log may name what it never handed out: then nothing happens. Whether a
-                // link saw the instant of a poll is its own business, so the clock had better not run
-                // back behind it.
-                Call::Handle(now, event) => drop(link.handle(now.max(polled_at), event)),
-                Call::Poll(now) => {
-                    polled_at = polled_at.max(now);
-                    while link.poll_action(now).is_some() {}
-                }
+/// How a link of the same make breaks a promise when it is called so.
+fn play(trace: &Trace, terms: &Terms, steps: &[Step]) -> Option<Shrunk> {
+    let header = trace.header();
+    let mut link = Watched::new(header.policy, terms.clone(), header.seed, header.subscriptions);
+    let mut polled_at = Instant::ZERO;
+    for step in steps {
+        match *step {
+            // A shorter log may name what it never handed out: then nothing happens. Whether a link
+            // saw the instant of a poll is its own business, so the clock had better not run back
+            // behind it.
+            Step::Handle(at, event) => drop(link.handle(at.max(polled_at), event)),
+            Step::Poll(at) => {
+                polled_at = polled_at.max(at);
+                let _action = link.poll_action(at);
             }
-            if let Some(broken) = link.broken() {
-                return Some(broken.clone());
+            Step::Drain(at) => {
+                polled_at = polled_at.max(at);
+                while link.broken().is_none() && link.poll_action(at).is_some() {}
             }
         }
-        None
+        if let Some(broken) = link.broken() {
+            return Some(Shrunk { broken: broken.clone(), trace: link.into_trace() });
+        }
     }
+    None
 }

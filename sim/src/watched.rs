@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use redial::trace::Header;
 use redial::{
     Action, ConnId, Event, Instant, Link, Misuse, Policy, Seed, Slot, Stats, Status, SubKey,
 };
 
+use crate::failure::Failure;
 use crate::judge::{Broken, Judge, View};
-use crate::shrink::Call;
 use crate::summary::Summary;
 use crate::terms::Terms;
+use crate::trace::{Call, Trace};
 
 /// A link whose every call the judge sees. It has the link's own inputs, outputs and getters, so a
 /// driver calls it as it would call the link.
@@ -20,7 +22,7 @@ pub struct Watched {
     broken: Option<Broken>,
     last: Status,
     seen: Summary,
-    calls: Vec<Call>,
+    trace: Trace,
 }
 
 impl Watched {
@@ -37,7 +39,7 @@ impl Watched {
             broken: None,
             last: view.status,
             seen: Summary::default(),
-            calls: vec![],
+            trace: Trace::new(Header { policy, seed, subscriptions: keys }),
         }
     }
 
@@ -47,8 +49,8 @@ impl Watched {
     ///
     /// As `Link::handle`.
     pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Misuse> {
-        self.calls.push(Call::Handle(now, event));
         let result = self.link.handle(now, event);
+        self.record(Call::Event(now, event, result.is_ok()));
         let view = self.view();
         let found = self.judge.event(now, &event, result, view);
         self.keep(found);
@@ -57,8 +59,11 @@ impl Watched {
 
     /// As `Link::poll_action`.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        self.calls.push(Call::Poll(now));
         let action = self.link.poll_action(now);
+        self.record(match action {
+            Some(action) => Call::Action(now, action),
+            None => Call::Drained(now, self.link.deadline()),
+        });
         let view = self.view();
         if let Some(action) = &action {
             self.seen.notice_action(action);
@@ -113,9 +118,22 @@ impl Watched {
         Summary { stats: self.stats(), ..self.seen }
     }
 
-    /// All calls so far.
-    pub(crate) fn calls(&self) -> &[Call] {
-        &self.calls
+    /// What went in and came out so far, or until the first promise was broken.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The first promise that was broken, with a trace that shows it. It is made anew by each call:
+    /// the calls are shrunk, and a long trace is written to a file.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let broken = self.broken.clone()?;
+        Some(Failure::new(self, broken, None))
+    }
+
+    pub(crate) fn into_trace(self) -> Trace {
+        self.trace
     }
 
     /// The peer's own word on what it holds, for the judge to compare.
@@ -130,6 +148,13 @@ impl Watched {
         let before = core::mem::replace(&mut self.last, status);
         self.seen.notice(&before, &status);
         view
+    }
+
+    /// What comes after the first broken promise only hides it.
+    fn record(&mut self, call: Call) {
+        if self.broken.is_none() {
+            self.trace.push(call);
+        }
     }
 
     fn keep(&mut self, found: Result<(), Broken>) {

@@ -11,10 +11,10 @@ use redial::{
 use crate::clock::FakeClock;
 use crate::dice::Dice;
 use crate::driver::{Desk, Driver, Prompt, Sloppy};
+use crate::failure::Failure;
 use crate::faults::Faults;
 use crate::judge::{Broken, Promise};
 use crate::net::{Dial, Net, Refreshed, Timing};
-use crate::shrink::{Recipe, shrink};
 use crate::summary::Summary;
 use crate::terms::Terms;
 use crate::watched::Watched;
@@ -31,8 +31,6 @@ pub struct World<D = Sloppy> {
     driver: D,
     dice: Dice,
     faults: Faults,
-    recipe: Recipe,
-    seed: u64,
     steps: u64,
     keys: u32,
     next_wish_at: Instant,
@@ -47,24 +45,6 @@ pub struct Builder<D = ()> {
     keys: u32,
     faults: Faults,
     driver: D,
-}
-
-/// A random world broke a promise. Printed, it has all that is needed to see it again.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("seed {seed}, step {step}: {}", shrunk.as_deref().unwrap_or(broken))]
-#[non_exhaustive]
-pub struct Failure {
-    /// The world's seed.
-    pub seed: u64,
-    /// The step after which it was found.
-    pub step: u64,
-    /// What was found.
-    pub broken: Broken,
-    /// The same promise broken by fewer events, with a correct driver where that is enough. `None`
-    /// where it takes the model of the peer to see it.
-    pub shrunk: Option<Box<Broken>>,
-    /// These events.
-    pub events: Vec<(Instant, Event)>,
 }
 
 impl World {
@@ -121,13 +101,11 @@ impl<D> Builder<D> {
         let clock = FakeClock::at(Instant::from_nanos(1_000_000_000));
         World {
             clock,
-            recipe: Recipe { policy, terms: terms.clone(), seed, keys },
             link: Watched::new(policy, terms, Seed::from_u64(seed), keys),
             net,
             driver: driver(own),
             dice,
             faults,
-            seed,
             steps: 0,
             keys,
             next_wish_at: clock.now(),
@@ -380,10 +358,7 @@ impl<D: Driver> World<D> {
     }
 
     fn failure(&self, broken: Broken) -> Failure {
-        let shrunk = shrink(&self.recipe, self.link.calls(), &broken);
-        let (events, shrunk) =
-            shrunk.map_or((vec![], None), |(events, it)| (events, Some(Box::new(it))));
-        Failure { seed: self.seed, step: self.steps, broken, shrunk, events }
+        Failure::new(&self.link, broken, Some(self.steps))
     }
 }
 

@@ -90,8 +90,8 @@ proptest! {
 
     #[test]
     fn every_promise_holds_whatever_is_agreed_and_happens(plan in plans()) {
-        if let Err(broken) = plan.run() {
-            return Err(TestCaseError::fail(broken.to_string()));
+        if let Err(failure) = plan.run() {
+            return Err(TestCaseError::fail(failure.to_string()));
         }
     }
 

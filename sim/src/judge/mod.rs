@@ -243,6 +243,10 @@ impl Judge {
         self.terms.rotate.is_some() && self.rotations.is_open()
     }
 
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// The held connection in this role.
     fn role(&self, role: Role) -> Option<&Connection> {
         self.connections.iter().find(|it| it.role == role && it.is_held())

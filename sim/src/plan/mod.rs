@@ -8,7 +8,7 @@ use core::time::Duration;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use redial::{Event, Instant, Limit, Policy, Refresh, Rotation, Seed, Suspension};
 
-use crate::judge::Broken;
+use crate::failure::Failure;
 use crate::summary::Summary;
 use crate::terms::Terms;
 use crate::watched::Watched;
@@ -88,22 +88,23 @@ impl Plan {
     /// # Errors
     ///
     /// The first promise that was broken.
-    pub fn run(&self) -> core::result::Result<Summary, Broken> {
-        let mut run = Run::new(self);
+    pub fn run(&self) -> core::result::Result<Summary, Failure> {
+        self.run_under(Terms::from(&self.policy))
+    }
+
+    /// As [`Plan::run`], before a judge who was told these terms.
+    fn run_under(&self, terms: Terms) -> core::result::Result<Summary, Failure> {
+        let mut run = Run::new(self, terms);
         for step in &self.steps {
-            if run.now > END {
+            if run.now > END || run.link.broken().is_some() {
                 break;
             }
             run.take(*step);
-            if let Some(broken) = run.link.broken() {
-                return Err(broken.clone());
-            }
         }
-        run.take(Step::Drains);
-        match run.link.broken() {
-            None => Ok(run.link.summary()),
-            Some(broken) => Err(broken.clone()),
+        if run.link.broken().is_none() {
+            run.take(Step::Drains);
         }
+        run.link.failure().map_or_else(|| Ok(run.link.summary()), Err)
     }
 }
 
@@ -121,8 +122,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(plan: &Plan) -> Self {
-        let terms = Terms::from(&plan.policy);
+    fn new(plan: &Plan, terms: Terms) -> Self {
         let seed = Seed::from_u64(plan.seed);
         Self {
             link: Watched::new(plan.policy, terms, seed, plan.keys),
@@ -198,5 +198,47 @@ impl Run {
         let Some(action) = self.link.poll_action(self.now) else { return false };
         self.names.notice(&action);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redial::Slot;
+    use redial::trace::{Header, Replay};
+
+    use super::*;
+    use crate::{Promise, Rate, Trace};
+
+    fn agrees(trace: &Trace) {
+        let text = trace.to_string();
+        let mut lines = text.lines();
+        let header: Header = serde_json::from_str(lines.next().unwrap()).unwrap();
+        assert_eq!(header, *trace.header());
+        let mut replay = Replay::new(&header, |slots| vec![Slot::EMPTY; slots as usize]);
+        for line in lines {
+            replay.check(&serde_json::from_str(line).unwrap()).unwrap();
+        }
+    }
+
+    /// Attempts that the policy allows and the judge was told to forbid.
+    #[test]
+    fn a_plan_that_breaks_a_promise_gives_a_trace_of_what_it_takes() {
+        let noise = [Step::Polls, Step::Waits(Span::Millis(3)), Step::Helps];
+        let fails = [Step::Hears(Event::Start), Step::Serves, Step::Fires, Step::Fires];
+        let once = noise.iter().cycle().take(60).chain(&fails).copied();
+        let steps = core::iter::repeat_n(once, 20).flatten().collect();
+        let plan = Plan { policy: Policy::new(), seed: 5, keys: 3, steps };
+        let hourly = Rate { burst: 1, interval: Duration::from_secs(3_600) };
+        let terms = Terms { attempts: Some(hourly), ..Terms::from(&plan.policy) };
+
+        let failure = plan.run_under(terms).unwrap_err();
+        assert_eq!(failure.broken.promise, Promise::BoundedAttempts);
+        assert_eq!(failure.whole.header().seed, Seed::from_u64(5));
+        agrees(&failure.whole);
+        let shrunk = failure.shrunk.as_deref().unwrap();
+        assert_eq!(shrunk.broken.promise, Promise::BoundedAttempts);
+        agrees(&shrunk.trace);
+        assert!(shrunk.trace.calls().len() < failure.whole.calls().len());
+        assert!(failure.to_string().contains(&shrunk.trace.to_string()), "{failure}");
     }
 }

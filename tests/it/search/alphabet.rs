@@ -194,8 +194,8 @@ impl Place {
     }
 
     fn check(&self) {
-        if let Some(broken) = self.link.broken() {
-            panic!("{broken}");
+        if let Some(failure) = self.link.failure() {
+            panic!("{failure}");
         }
     }
 
