@@ -4,6 +4,7 @@ mod corpus;
 mod demo;
 mod drive;
 mod explain;
+mod failure;
 mod replay;
 mod restart;
 
