@@ -58,6 +58,12 @@ impl Heartbeat {
     pub const fn sends(&self) -> Pings {
         self.pings
     }
+
+    /// Whether the first ping is jittered.
+    #[must_use]
+    pub const fn first_ping(&self) -> FirstPing {
+        self.first
+    }
 }
 
 /// The slower cadence of a long outage.

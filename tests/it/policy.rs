@@ -8,7 +8,9 @@ mod words;
 
 use core::time::Duration;
 
-use redial::{Heartbeat, JitterKind, Limit, Policy, Rotation, Rule, Suspension, Verdict};
+use redial::{
+    FirstPing, Heartbeat, JitterKind, Limit, Pings, Policy, Rotation, Rule, Suspension, Verdict,
+};
 #[cfg(feature = "serde")]
 use redial::{OnResume, Refresh};
 
@@ -117,6 +119,14 @@ fn the_defaults_keep_their_promises() {
     assert_eq!(policy.delay_range(1), ms(500)..=ms(1_000));
     assert_eq!(policy.delay_range(9), ms(500)..=ms(30_000));
     assert_eq!(policy.delay_range(u32::MAX), ms(500)..=ms(30_000));
+}
+
+#[test]
+fn a_heartbeat_reads_back() {
+    let said = Heartbeat::new(ms(7), ms(4)).pings(Pings::Always).first(FirstPing::Jittered);
+    let read = Policy::builder().heartbeat(Some(said)).build().unwrap().heartbeat().unwrap();
+    assert_eq!((read.ping_after(), read.dead_after()), (ms(7), ms(4)));
+    assert_eq!((read.sends(), read.first_ping()), (Pings::Always, FirstPing::Jittered));
 }
 
 #[test]
