@@ -1,5 +1,7 @@
 //! Which server may be dialled, and which one is to be: floors (P9) and quarantines.
 
+use core::time::Duration;
+
 use redial::{Endpoint, Instant, Verdict};
 
 use super::{Check, Promise, broken, ensure};
@@ -63,8 +65,8 @@ impl Endpoints {
             return;
         }
         if let Some(health) = self.health.get_mut(usize::from(endpoint.get())) {
-            let doubled = 2_u32.saturating_pow(health.quarantines);
-            let span = shortest.saturating_mul(doubled).min(longest);
+            let twice = |span: Duration, _| span.saturating_mul(2).min(longest);
+            let span = (0..health.quarantines).fold(shortest, twice);
             health.quarantined_until = now.saturating_add(span);
             health.quarantines += 1;
         }
