@@ -18,7 +18,7 @@ struct Health {
     /// The server asked for no attempt before.
     floor: Instant,
     /// How long it asked for.
-    asked: core::time::Duration,
+    asked: Duration,
     quarantined_until: Instant,
     quarantines: u32,
 }
@@ -40,7 +40,7 @@ impl Endpoints {
         terms: &Terms,
         now: Instant,
         endpoint: Endpoint,
-        wait: core::time::Duration,
+        wait: Duration,
     ) {
         let wait = wait.min(terms.server_delay_max);
         let until = now.saturating_add(wait);
@@ -102,7 +102,7 @@ impl Endpoints {
     }
 
     /// Until when the server at `endpoint` wants no attempt, and how long that was.
-    pub(super) fn floor_of(&self, endpoint: Endpoint) -> (Instant, core::time::Duration) {
+    pub(super) fn floor_of(&self, endpoint: Endpoint) -> (Instant, Duration) {
         let health = self.health.get(usize::from(endpoint.get())).copied().unwrap_or_default();
         (health.floor, health.asked)
     }
