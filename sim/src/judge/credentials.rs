@@ -177,6 +177,9 @@ impl Credentials {
             let from = now.saturating_add(terms.shortest);
             self.renew = Some((from, now.saturating_add(longest.max(terms.shortest))));
             self.forbidden |= fatal;
+        }
+        // What came before for either of two may have been the rotation's, which then has its own.
+        if purpose == Purpose::Rotation {
             self.next_rotation();
         }
         Some(purpose)
