@@ -123,6 +123,8 @@ impl Lifecycle {
         if was_blocked && !blocked {
             self.unblock_rotation(cx);
         }
+        // A renewal that waited for the way to be free.
+        self.pending.set(Pending::ATTEMPT);
         self.changed();
     }
 }

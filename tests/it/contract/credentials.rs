@@ -530,3 +530,15 @@ fn subscriptions_are_only_spoken_on_a_ready_connection() {
     hand.connects();
     assert_eq!(says(&mut hand), 0);
 }
+
+#[test]
+fn p3_a_renewal_that_a_pause_held_up_is_asked_for_once_that_is_over() {
+    let mut hand = Hand::started(exact().heartbeat(None).refresh(Refresh::EveryAttempt));
+    let ticket = hand.asks();
+    hand.tell(lasting(ticket, secs(5))).opened();
+    hand.clock.advance(secs(5));
+    hand.link.handle(hand.now(), Event::TimerFired).expect("no misuse");
+    hand.tell(Event::Pause).actions();
+    hand.tell(Event::Resume);
+    assert!(hand.actions().iter().any(is_refresh));
+}
