@@ -161,7 +161,10 @@ impl Keys {
         self.everywhere(name, |on| {
             on.failures = 0;
             on.confirmed = false;
-            on.again = false;
+            // A gap outlives the wish that it was found for.
+            if core::mem::take(&mut on.again) && on.held == Held::Yes {
+                on.held = Held::Maybe;
+            }
             if on.flight.is_some_and(|flight| flight.timed_out) && on.held == Held::No {
                 on.held = Held::Maybe;
             }
