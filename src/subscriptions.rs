@@ -223,6 +223,7 @@ impl Subscriptions {
     fn begin_unheard(&mut self, slots: &mut [Slot]) {
         if self.parked.is_none() {
             self.lose(slots);
+            self.home_open = self.counts.wanted.saturating_sub(self.counts.refused);
         }
         self.take_over();
     }

@@ -39,8 +39,13 @@ fn p5_all_is_said_again_where_the_session_of_a_successor_that_nobody_spoke_to_go
         actions = hand.wait();
     };
     let spoken = hand.tell(ready(next, Established::Resumed));
-    let keys: Vec<_> = requests(next, &spoken).iter().map(|it| it.key.get()).collect();
+    let asked = requests(next, &spoken);
+    let keys: Vec<_> = asked.iter().map(|it| it.key.get()).collect();
     assert_eq!(keys, [0, 1], "the session is the successor's, and it holds nothing");
+    for (request, phase) in asked.into_iter().zip([Phase::Restoring, Phase::Live]) {
+        hand.tell(Event::Acked { conn: next, request });
+        assert_eq!(hand.link.phase(), phase);
+    }
 }
 
 /// Decorrelated jitter follows the draw before, and beside the current connection there is none: it
