@@ -93,7 +93,7 @@ impl Judge {
     /// Whether a rotation may begin now.
     fn check_may_move(&self, what: &str) -> Check {
         let phase = self.view.status.phase;
-        let alone = self.connections.iter().filter(|it| !it.gone).count() == 1;
+        let alone = self.connections.iter().filter(|it| it.is_held()).count() == 1;
         let restored = matches!(phase, Phase::Live | Phase::Degraded);
         ensure(restored && alone, Promise::Rotation, || {
             format!("{what} in {phase:?} beside {:?}", self.connections)
