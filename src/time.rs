@@ -264,6 +264,12 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_that_no_nanoseconds_hold_is_the_longest_that_they_do() {
+        let longer = Duration::from_nanos(u64::MAX) + Duration::from_nanos(1);
+        assert_eq!(Nanos::from_duration(longer), Nanos(u64::MAX));
+    }
+
+    #[test]
     fn whole_milliseconds_are_rounded_down_and_saturate() {
         assert_eq!(Nanos(1_999_999).whole_millis(), Millis(1));
         assert_eq!(Nanos(u64::MAX).whole_millis(), Millis(u32::MAX));
