@@ -1,14 +1,15 @@
 //! A driver of one link over TCP: `std`, one thread, no runtime. It sleeps in `read`, or where it has
 //! no socket in `sleep`, until the link's deadline, and so it needs no timer.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut, WouldBlock};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 use std::{thread, time};
 
 use redial::{Action, Closure, ConnId, Event, How, Instant, IoKind, Link, Misuse, Slot};
 
-use super::protocol::{read, subscribe, unsubscribe};
+use super::protocol::{next_line, read, subscribe, unsubscribe};
 
 type Told = Result<(), Misuse>;
 
@@ -40,8 +41,8 @@ impl Driver {
         match socket.set_read_timeout(wait).and_then(|()| socket.read(&mut buffer)) {
             Ok(0) => self.gone(conn, Closure::peer()),
             Ok(length) => self.arrived(conn, buffer.get(..length).unwrap_or_default()),
-            Err(error) if kind(&error) == IoKind::Timeout => self.tell(Event::TimerFired),
-            Err(error) => self.gone(conn, Closure::unknown().io(kind(&error))),
+            Err(why) if matches!(why.kind(), WouldBlock | TimedOut) => self.tell(Event::TimerFired),
+            Err(error) => self.failed(conn, &error),
         }
     }
 
@@ -55,24 +56,22 @@ impl Driver {
 
     fn perform(&mut self, action: Action) -> Told {
         match action {
-            Action::Open { conn, .. } => self.open(conn),
+            Action::Open { conn, .. } => self.open(conn)?,
             // Of either, the next read tells: with `Graceful` once the peer has closed, too.
             Action::Close { conn, how, .. } => self.on(conn, |socket| {
                 socket.shutdown(if how == How::Abort { Shutdown::Both } else { Shutdown::Write })
-            }),
-            Action::Ping { conn } => self.send(conn, "ping\n"),
-            Action::Subscribe { conn, request } => self.send(conn, &subscribe(request)),
-            Action::Unsubscribe { conn, request } => self.send(conn, &unsubscribe(request)),
+            })?,
+            Action::Ping { conn } => self.send(conn, "ping\n")?,
+            Action::Subscribe { conn, request } => self.send(conn, &subscribe(request))?,
+            Action::Unsubscribe { conn, request } => self.send(conn, &unsubscribe(request))?,
             // This server wants no credentials.
             Action::RefreshCredentials { ticket } => {
-                self.tell(Event::CredentialsReady { ticket, lasts: None })
+                self.tell(Event::CredentialsReady { ticket, lasts: None })?;
             }
-            Action::Report(status) => {
-                println!("{:8.3?}  {:?}", self.origin.elapsed(), status.phase);
-                Ok(())
-            }
-            Action::ArmTimer { .. } | Action::DisarmTimer => Ok(()),
+            Action::Report(now) => println!("{:8.3?}  {:?}", self.origin.elapsed(), now.phase),
+            Action::ArmTimer { .. } | Action::DisarmTimer => {}
         }
+        Ok(())
     }
 
     fn open(&mut self, conn: ConnId) -> Told {
@@ -82,7 +81,7 @@ impl Driver {
             .and_then(|socket| socket.set_write_timeout(Some(within)).map(|()| socket));
         match opened {
             Ok(socket) => self.socket = Some((conn, socket)),
-            Err(error) => return self.gone(conn, Closure::unknown().io(kind(&error))),
+            Err(error) => return self.failed(conn, &error),
         }
         self.tell(Event::Opened { conn })
     }
@@ -93,40 +92,34 @@ impl Driver {
 
     fn on<F: FnOnce(&mut TcpStream) -> io::Result<()>>(&mut self, conn: ConnId, work: F) -> Told {
         let held = self.socket.as_mut().filter(|(held, _)| *held == conn);
-        match held.map(|(_, socket)| work(socket)) {
-            Some(Err(error)) => self.gone(conn, Closure::unknown().io(kind(&error))),
-            Some(Ok(())) | None => Ok(()),
-        }
+        let done = held.map_or(Ok(()), |(_, socket)| work(socket));
+        done.or_else(|error| self.failed(conn, &error))
     }
 
     fn arrived(&mut self, conn: ConnId, bytes: &[u8]) -> Told {
         self.partial.extend_from_slice(bytes);
-        let mut wrong = false;
-        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.partial.drain(..=end).collect();
-            let told = read(conn, &line).map(|event| self.tell(event));
+        while let Some(line) = next_line(&mut self.partial) {
             // What the server says of requests that were never made is the server's fault.
-            wrong |= !matches!(told, Some(Ok(())));
-        }
-        // No line of the protocol is that long.
-        if wrong || self.partial.len() > 1000 {
-            return self.gone(conn, Closure::local().io(IoKind::Protocol));
+            if !matches!(read(conn, &line).map(|event| self.tell(event)), Some(Ok(()))) {
+                return self.gone(conn, Closure::local().io(IoKind::Protocol));
+            }
         }
         self.tell(Event::Received { conn })
+    }
+
+    fn failed(&mut self, conn: ConnId, error: &io::Error) -> Told {
+        let kind = match error.kind() {
+            WouldBlock | TimedOut => IoKind::Timeout,
+            ConnectionRefused => IoKind::Refused,
+            ConnectionReset => IoKind::Reset,
+            _ => IoKind::Other,
+        };
+        self.gone(conn, Closure::unknown().io(kind))
     }
 
     fn gone(&mut self, conn: ConnId, closure: Closure) -> Told {
         self.socket = None;
         self.partial.clear();
         self.tell(Event::Closed { conn, closure })
-    }
-}
-
-fn kind(error: &io::Error) -> IoKind {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => IoKind::Timeout,
-        ErrorKind::ConnectionRefused => IoKind::Refused,
-        ErrorKind::ConnectionReset => IoKind::Reset,
-        _ => IoKind::Other,
     }
 }
