@@ -35,6 +35,7 @@ mod credentials;
 mod cursor;
 mod endpoint;
 mod event;
+mod flags;
 mod id;
 mod lifecycle;
 mod limit;

@@ -51,6 +51,7 @@ use crate::connection::{Connection, Stage};
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
 use crate::event::{Event, Misuse};
+use crate::flags::Flags;
 use crate::id::{ConnId, Endpoint, SubKey};
 use crate::limit::{Bucket, Limit};
 use crate::policy::Policy;
@@ -86,9 +87,11 @@ use rotation::Rotation;
 pub struct Lifecycle {
     now: Instant,
     wake_at: Instant,
-    pending: Pending,
+    /// Of [`pending`].
+    pending: Flags,
     /// What the end of a call has to settle.
-    unsettled: Unsettled,
+    /// Of [`unsettled`].
+    unsettled: Flags,
     /// The newest connection handed out.
     newest: ConnId,
     state: State,
@@ -165,57 +168,27 @@ struct Outage {
 }
 
 /// Which kinds of output may differ from what the driver was told.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) struct Pending(u8);
-
-impl Pending {
-    const CLOSE: u8 = 1;
+mod pending {
+    pub(super) const CLOSE: u8 = 1;
     /// Open, RefreshCredentials.
-    const ATTEMPT: u8 = 2;
-    const PING: u8 = 4;
+    pub(super) const ATTEMPT: u8 = 2;
+    pub(super) const PING: u8 = 4;
     /// All of these.
-    const HEAD: u8 = Self::CLOSE | Self::ATTEMPT | Self::PING;
+    pub(super) const HEAD: u8 = CLOSE | ATTEMPT | PING;
     /// Unsubscribe, Subscribe.
-    const SPEECH: u8 = 8;
-    const REPORT: u8 = 16;
-    const TIMER: u8 = 32;
-
-    const fn has(self, any_of: u8) -> bool {
-        self.0 & any_of != 0
-    }
-
-    const fn set(&mut self, kinds: u8) {
-        self.0 |= kinds;
-    }
-
-    const fn clear(&mut self, kinds: u8) {
-        self.0 &= !kinds;
-    }
+    pub(super) const SPEECH: u8 = 8;
+    pub(super) const REPORT: u8 = 16;
+    pub(super) const TIMER: u8 = 32;
 }
 
 /// What may follow from the transitions of a call, and is worked out once at its end.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-struct Unsettled(u8);
-
-impl Unsettled {
+mod unsettled {
     /// A state was entered: who may be spoken to may have changed.
-    const MOVED: u8 = 1;
+    pub(super) const MOVED: u8 = 1;
     /// The earliest deadline may be another one.
-    const DEADLINE: u8 = 2;
+    pub(super) const DEADLINE: u8 = 2;
     /// A connection with a fresh session became the current one, and may be gone again.
-    const BEGUN: u8 = 4;
-
-    const fn has(self, any_of: u8) -> bool {
-        self.0 & any_of != 0
-    }
-
-    const fn set(&mut self, kinds: u8) {
-        self.0 |= kinds;
-    }
-
-    const fn clear(&mut self, kinds: u8) {
-        self.0 &= !kinds;
-    }
+    pub(super) const BEGUN: u8 = 4;
 }
 
 /// What each transition needs besides the state.
@@ -245,8 +218,8 @@ impl Lifecycle {
         Self {
             now: Instant::ZERO,
             wake_at: Instant::MAX,
-            pending: Pending(0),
-            unsettled: Unsettled(0),
+            pending: Flags::NONE,
+            unsettled: Flags::NONE,
             newest: ConnId(0),
             state: State::Idle,
             paused: false,
@@ -392,7 +365,7 @@ impl Lifecycle {
             }
             Event::TimerFired => {
                 self.armed = Instant::MAX;
-                self.pending.set(Pending::TIMER);
+                self.pending.set(pending::TIMER);
             }
             Event::Opened { conn } => self.opened(cx, conn),
             Event::Ready { conn, session, resumable } => self.ready(cx, conn, session, resumable),
@@ -446,7 +419,7 @@ impl Lifecycle {
             let current = Connection::opening(conn, endpoint, session, deadline);
             self.state = State::Up { current, rotation: Rotation::none() };
             // Nothing else comes before the report.
-            self.pending.0 = Pending::REPORT | Pending::TIMER;
+            self.pending = Flags(pending::REPORT | pending::TIMER);
         }
         Some(Action::Open { conn, endpoint, session })
     }
@@ -510,21 +483,21 @@ impl Lifecycle {
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn enter(&mut self, state: State) {
         self.state = state;
-        self.unsettled.set(Unsettled::MOVED);
+        self.unsettled.set(unsettled::MOVED);
         self.changed();
     }
 
     /// Deadline, report and timer may differ from what they were.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn changed(&mut self) {
-        self.unsettled.set(Unsettled::DEADLINE);
-        self.pending.set(Pending::REPORT | Pending::TIMER);
+        self.unsettled.set(unsettled::DEADLINE);
+        self.pending.set(pending::REPORT | pending::TIMER);
     }
 
     /// The connection is to be dropped; from now on it is not held.
     fn abort(&mut self, conn: ConnId, why: Why) {
         self.owed.abort(conn, why);
-        self.pending.set(Pending::CLOSE);
+        self.pending.set(pending::CLOSE);
     }
 
     /// The current connection is to be closed with a handshake.
@@ -535,7 +508,7 @@ impl Lifecycle {
         let resumed = current.session == Session::Resume;
         let closing = Closing { id, endpoint, resumed, why, deadline: None, then };
         self.enter(State::Closing(closing));
-        self.pending.set(Pending::CLOSE);
+        self.pending.set(pending::CLOSE);
     }
 
     fn terms<'a>(&'a mut self, cx: &'a Context<'_>) -> (&'a mut State, Terms<'a>) {
@@ -558,12 +531,12 @@ impl Lifecycle {
         let State::Waiting(wait) = &mut self.state else { return };
         if needed && !wait.refreshed {
             wait.turn = Turn::RefreshOwed;
-            self.pending.set(Pending::REPORT);
+            self.pending.set(pending::REPORT);
         } else {
             wait.turn = Turn::Open;
         }
         self.wake_at = Instant::MAX;
-        self.pending.set(Pending::ATTEMPT | Pending::TIMER);
+        self.pending.set(pending::ATTEMPT | pending::TIMER);
     }
 
     /// Whether these counts change how far the current connection is.

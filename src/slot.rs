@@ -1,5 +1,6 @@
 //! One subscription's memory, and the lists that run through slots.
 
+use crate::flags::Flags;
 use crate::time::Instant;
 
 /// Storage for one subscription: 40 bytes, lent to the link by the driver as an array, a slice or a
@@ -22,7 +23,7 @@ pub struct Slot {
     pub(crate) tries: u8,
     pub(crate) list: ListId,
     pub(crate) facts: Facts,
-    pub(crate) marks: Marks,
+    pub(crate) marks: Flags,
 }
 
 /// What the peer is known to hold of a key.
@@ -104,42 +105,22 @@ impl Facts {
     }
 }
 
-/// Yes-or-no facts of a slot, in one byte.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Marks(u8);
-
-impl Marks {
-    pub(crate) const NONE: Self = Self(0);
+/// Yes-or-no facts of a slot.
+pub(crate) mod mark {
     /// The application wants it.
-    pub(crate) const WANTED: Self = Self(1);
+    pub(crate) const WANTED: u8 = 1;
     /// Refused for good.
-    pub(crate) const REFUSED: Self = Self(2);
+    pub(crate) const REFUSED: u8 = 2;
     /// It was withdrawn after its request was sent: the answer speaks for a wish that is gone.
-    pub(crate) const OVERTAKEN: Self = Self(4);
+    pub(crate) const OVERTAKEN: u8 = 4;
     /// To be said again once the request in flight is answered.
-    pub(crate) const RESYNC: Self = Self(8);
+    pub(crate) const RESYNC: u8 = 8;
     /// The replay on this connection has come past it.
-    pub(crate) const PASSED: Self = Self(16);
+    pub(crate) const PASSED: u8 = 16;
     /// What goes with the request that it marks.
-    pub(crate) const OF_A_REQUEST: Self = Self(Self::OVERTAKEN.0 | Self::RESYNC.0);
-
-    pub(crate) const fn has(self, mark: Self) -> bool {
-        self.0 & mark.0 != 0
-    }
-
+    pub(crate) const OF_A_REQUEST: u8 = OVERTAKEN | RESYNC;
     /// Wanted and said, and nothing else.
-    #[inline]
-    pub(crate) const fn are_plain(self) -> bool {
-        self.0 == Self::WANTED.0 | Self::PASSED.0
-    }
-
-    pub(crate) const fn set(&mut self, mark: Self) {
-        self.0 |= mark.0;
-    }
-
-    pub(crate) const fn clear(&mut self, mark: Self) {
-        self.0 &= !mark.0;
-    }
+    pub(crate) const PLAIN: u8 = WANTED | PASSED;
 }
 
 /// A key's ladder has at most eight doubling steps above its shortest delay.
@@ -201,15 +182,15 @@ impl Slot {
         tries: 0,
         list: ListId::NONE,
         facts: Facts::NONE,
-        marks: Marks::NONE,
+        marks: Flags::NONE,
     };
 
     pub(crate) const fn is_wanted(&self) -> bool {
-        self.marks.has(Marks::WANTED)
+        self.marks.has(mark::WANTED)
     }
 
     pub(crate) const fn is_refused(&self) -> bool {
-        self.marks.has(Marks::REFUSED)
+        self.marks.has(mark::REFUSED)
     }
 
     /// Makes the facts those of `era`: what another connection held says nothing of this one.
@@ -219,9 +200,9 @@ impl Slot {
         self.era = era;
         self.facts = facts;
         self.tries = 0;
-        self.marks.clear(Marks::OVERTAKEN);
-        self.marks.clear(Marks::RESYNC);
-        self.marks.clear(Marks::PASSED);
+        self.marks.clear(mark::OVERTAKEN);
+        self.marks.clear(mark::RESYNC);
+        self.marks.clear(mark::PASSED);
         if !self.list.outlives() {
             self.list = ListId::NONE;
         }

@@ -32,12 +32,13 @@ mod waits;
 pub(crate) use snapshot::{Keys, Loader};
 
 use crate::action::Action;
+use crate::flags::Flags;
 use crate::id::{ConnId, Request, SubKey};
 use crate::lifecycle::Speakers;
 use crate::limit::Bucket;
 use crate::policy::{Policy, Subscriptions as Terms};
 use crate::slot::{
-    Asked, Facts, Known, List, ListId, Marks, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, queue,
+    Asked, Facts, Known, List, ListId, NOWHERE, RETRY_LISTS, RETRY_STEPS, Slot, get, mark, queue,
     wish,
 };
 use crate::stats::Stats;
@@ -363,8 +364,8 @@ impl Subscriptions {
             return self.lift_refusal(slots, key, terms);
         }
         self.unweigh(slot, terms);
-        slot.marks.set(Marks::WANTED);
-        slot.marks.clear(Marks::PASSED);
+        slot.marks.set(mark::WANTED);
+        slot.marks.clear(mark::PASSED);
         // A request in flight keeps its place: its answer decides what comes next.
         if slot.list != ListId::IN_FLIGHT {
             self.forget_place(slots, key);
@@ -388,11 +389,11 @@ impl Subscriptions {
         if slot.is_refused() {
             less(&mut self.counts.refused);
         }
-        slot.marks.clear(Marks::WANTED);
-        slot.marks.clear(Marks::REFUSED);
-        slot.marks.clear(Marks::RESYNC);
+        slot.marks.clear(mark::WANTED);
+        slot.marks.clear(mark::REFUSED);
+        slot.marks.clear(mark::RESYNC);
         if slot.facts.asked() == Asked::Subscribe {
-            slot.marks.set(Marks::OVERTAKEN);
+            slot.marks.set(mark::OVERTAKEN);
         }
         if self.cursor == key {
             self.cursor = slot.wish.next();
@@ -418,7 +419,7 @@ impl Subscriptions {
             slot.facts.set_base(Known::Maybe);
         }
         if slot.list == ListId::IN_FLIGHT {
-            slot.marks.set(Marks::RESYNC);
+            slot.marks.set(mark::RESYNC);
         } else if slot.facts.known() == Known::Held {
             slot.facts.set_known(Known::Maybe);
             self.queue_up(slots, key);
@@ -432,7 +433,7 @@ impl Subscriptions {
             return;
         }
         self.unweigh(slot, terms);
-        slot.marks.clear(Marks::REFUSED);
+        slot.marks.clear(mark::REFUSED);
         less(&mut self.counts.refused);
         self.queue_up(slots, key);
         self.weigh(slots, key, terms);
@@ -463,9 +464,9 @@ impl Subscriptions {
             return None;
         }
         slot.renew(self.era, Facts::NONE);
-        debug_assert!(slot.marks == Marks::WANTED, "the replay is of wanted keys");
+        debug_assert!(slot.marks == Flags(mark::WANTED), "the replay is of wanted keys");
         // So that the compiler need not look.
-        slot.marks = Marks::WANTED;
+        slot.marks = Flags(mark::WANTED);
         self.say(slots, terms, now, conn, key, Asked::Subscribe)
     }
 
@@ -512,7 +513,7 @@ impl Subscriptions {
             if slot.list == ListId::NONE && to_say(slot) == Asked::Subscribe {
                 break;
             }
-            slot.marks.set(Marks::PASSED);
+            slot.marks.set(mark::PASSED);
             self.cursor = slot.wish.next();
         }
         self.cursor
@@ -557,8 +558,8 @@ impl Subscriptions {
         slot.facts.set_known(Known::Maybe);
         slot.number = self.number as u32;
         slot.at = now;
-        slot.marks.clear(Marks::OVERTAKEN);
-        slot.marks.set(Marks::PASSED);
+        slot.marks.clear(mark::OVERTAKEN);
+        slot.marks.set(mark::PASSED);
         // The oldest request decides when to wake.
         if self.in_flight.is_empty() {
             self.wake_at = self.wake_at.min(now.after(terms.ack_within));
@@ -599,7 +600,7 @@ impl Subscriptions {
         match to_say(slot) {
             Asked::Nothing => {}
             // The replay will come to it in its turn, on this connection or the next.
-            Asked::Subscribe if !slot.marks.has(Marks::PASSED) => {}
+            Asked::Subscribe if !slot.marks.has(mark::PASSED) => {}
             Asked::Subscribe => self.push(slots, key, ListId::AGAIN),
             Asked::Unsubscribe => self.push(slots, key, ListId::PARTING),
         }

@@ -1,6 +1,6 @@
 //! When something is due, and what that means.
 
-use super::{Context, Ended, Lifecycle, Pending, State, Unsettled};
+use super::{Context, Ended, Lifecycle, State, pending, unsettled};
 use crate::action::Why;
 use crate::connection::Connection;
 use crate::liveness::Due;
@@ -17,8 +17,8 @@ impl Lifecycle {
         while self.is_due() {
             self.account(cx);
             if !self.fire_one(cx) {
-                self.unsettled.set(Unsettled::DEADLINE);
-                self.pending.set(Pending::TIMER);
+                self.unsettled.set(unsettled::DEADLINE);
+                self.pending.set(pending::TIMER);
                 return;
             }
             self.set_deadline(cx.policy);
@@ -40,20 +40,20 @@ impl Lifecycle {
     /// Whether who may be spoken to may have changed.
     #[inline]
     pub(crate) fn has_moved(&self) -> bool {
-        self.unsettled.has(Unsettled::MOVED | Unsettled::BEGUN)
+        self.unsettled.has(unsettled::MOVED | unsettled::BEGUN)
     }
 
     /// Who may be spoken to is known to the subscriptions.
     #[inline]
     pub(crate) fn steered(&mut self) {
-        self.unsettled.clear(Unsettled::MOVED | Unsettled::BEGUN);
+        self.unsettled.clear(unsettled::MOVED | unsettled::BEGUN);
     }
 
     /// Works out the earliest deadline, if it may be another one.
     #[inline]
     pub(crate) fn set_deadline(&mut self, policy: &Policy) {
-        if self.unsettled.has(Unsettled::DEADLINE) {
-            self.unsettled.clear(Unsettled::DEADLINE);
+        if self.unsettled.has(unsettled::DEADLINE) {
+            self.unsettled.clear(unsettled::DEADLINE);
             self.wake_at = self.own_deadline(policy);
         }
     }
@@ -102,7 +102,7 @@ impl Lifecycle {
             State::Up { current, .. } => match due_cause(current, cx) {
                 None => {
                     // A ping may be owed, or a renewal.
-                    self.pending.set(Pending::HEAD);
+                    self.pending.set(pending::HEAD);
                     self.fire_side(cx)
                 }
                 Some((cause, why)) => {

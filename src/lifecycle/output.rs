@@ -1,6 +1,6 @@
 //! What the driver is told: the difference between what is and what it was told before.
 
-use super::{Context, Lifecycle, Pending, State};
+use super::{Context, Lifecycle, State, pending};
 use crate::action::{Action, How, Why};
 use crate::connection::Connection;
 use crate::policy::Policy;
@@ -56,14 +56,14 @@ impl Lifecycle {
 
     /// Close, Open, RefreshCredentials, Ping.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Option<Action> {
-        if self.pending.has(Pending::CLOSE) {
+        if self.pending.has(pending::CLOSE) {
             let action = self.poll_close(cx);
             if action.is_some() {
                 return action;
             }
-            self.pending.clear(Pending::CLOSE);
+            self.pending.clear(pending::CLOSE);
         }
-        if self.pending.has(Pending::ATTEMPT) {
+        if self.pending.has(pending::ATTEMPT) {
             let action = self.open(cx);
             if action.is_some() {
                 return action;
@@ -71,14 +71,14 @@ impl Lifecycle {
             if let Some(ticket) = self.ask(cx) {
                 return Some(Action::RefreshCredentials { ticket });
             }
-            self.pending.clear(Pending::ATTEMPT);
+            self.pending.clear(pending::ATTEMPT);
         }
-        if self.pending.has(Pending::PING) {
+        if self.pending.has(pending::PING) {
             let action = self.poll_ping(cx);
             if action.is_some() {
                 return action;
             }
-            self.pending.clear(Pending::PING);
+            self.pending.clear(pending::PING);
         }
         None
     }
@@ -124,29 +124,29 @@ impl Lifecycle {
         let liveness = connection.liveness()?;
         liveness.pinged(heartbeat, cx.now);
         self.wake_at = self.wake_at.min(liveness.deadline(Some(heartbeat)));
-        self.pending.set(Pending::TIMER);
+        self.pending.set(pending::TIMER);
         Some(Action::Ping { conn })
     }
 
     /// Whether the subscriptions may have something to say, and nothing comes before it.
     #[inline]
     pub(crate) const fn is_speech_next(&self) -> bool {
-        self.pending.0 & (Pending::HEAD | Pending::SPEECH) == Pending::SPEECH
+        self.pending.0 & (pending::HEAD | pending::SPEECH) == pending::SPEECH
     }
 
     /// Whether nothing comes before report and timer.
     #[inline]
     pub(crate) const fn is_tail_next(&self) -> bool {
-        !self.pending.has(Pending::HEAD | Pending::SPEECH)
+        !self.pending.has(pending::HEAD | pending::SPEECH)
     }
 
     /// Tells whether the subscriptions may have something to say.
     #[inline]
     pub(crate) const fn speech_may_follow(&mut self, may_speak: bool) {
         if may_speak {
-            self.pending.set(Pending::SPEECH);
+            self.pending.set(pending::SPEECH);
         } else {
-            self.pending.clear(Pending::SPEECH);
+            self.pending.clear(pending::SPEECH);
         }
     }
 
@@ -155,14 +155,14 @@ impl Lifecycle {
     pub(crate) fn wake_by(&mut self, at: Instant) {
         if at < self.wake_at {
             self.wake_at = at;
-            self.pending.set(Pending::TIMER);
+            self.pending.set(pending::TIMER);
         }
     }
 
     /// Report, timer.
     #[inline]
     pub(crate) fn poll_tail(&mut self, now: Instant) -> Option<Action> {
-        if self.pending.has(Pending::REPORT) {
+        if self.pending.has(pending::REPORT) {
             return self.poll_report(now);
         }
         self.poll_timer(now)
@@ -170,7 +170,7 @@ impl Lifecycle {
 
     #[inline(never)]
     fn poll_report(&mut self, now: Instant) -> Option<Action> {
-        self.pending.clear(Pending::REPORT);
+        self.pending.clear(pending::REPORT);
         let status = self.status();
         if status == self.told {
             return self.poll_timer(now);

@@ -1,6 +1,6 @@
 //! Credentials: asked for before an attempt that needs them, and renewed beside a ready connection.
 
-use super::{Context, Ended, Lifecycle, Pending, State};
+use super::{Context, Ended, Lifecycle, State, pending};
 use crate::backoff::side_draw;
 use crate::id::Ticket;
 use crate::policy::Policy;
@@ -30,7 +30,7 @@ impl Lifecycle {
         }
         let ticket = self.credentials.ask(&cx.policy.credentials, cx.now);
         self.wake_at = self.wake_at.min(self.credentials.answer_by());
-        self.pending.set(Pending::REPORT | Pending::TIMER);
+        self.pending.set(pending::REPORT | pending::TIMER);
         Some(ticket)
     }
 
@@ -124,7 +124,7 @@ impl Lifecycle {
         let due = cx.now >= self.renewal_deadline(cx.policy);
         if due {
             self.credentials.owe_renewal();
-            self.pending.set(Pending::ATTEMPT);
+            self.pending.set(pending::ATTEMPT);
         }
         due
     }

@@ -15,7 +15,7 @@
 //! policy a move is break before make: a graceful close, then the next attempt.
 
 use super::deadlines::due_cause;
-use super::{Context, Ended, Lifecycle, Pending, State, Then, Unsettled, connection, limits};
+use super::{Context, Ended, Lifecycle, State, Then, connection, limits, pending, unsettled};
 use crate::action::Why;
 use crate::backoff::{draw, quick_draw, side_draw};
 use crate::connection::{Connection, Stage};
@@ -247,7 +247,7 @@ impl Lifecycle {
         let needed = self.credentials.are_needed(&cx.policy.credentials, cx.now);
         rotation.turn = if needed && !rotation.refreshed { Turn::RefreshOwed } else { Turn::Open };
         self.changed();
-        self.pending.set(Pending::ATTEMPT);
+        self.pending.set(pending::ATTEMPT);
     }
 
     /// The successor's `Open` is handed out.
@@ -258,7 +258,7 @@ impl Lifecycle {
         }
         // `overlap` may be shorter than `open_within`.
         self.wake_at = self.wake_at.min(self.own_deadline(cx.policy));
-        self.pending.set(Pending::REPORT | Pending::TIMER);
+        self.pending.set(pending::REPORT | pending::TIMER);
     }
 
     /// The way is free again: a rotation that fell due meanwhile waits a quick draw, or a fleet would
@@ -342,8 +342,8 @@ impl Lifecycle {
         if let State::Up { rotation: beside, .. } = &mut self.state {
             *beside = rotation;
         }
-        self.unsettled.set(Unsettled::MOVED);
-        self.pending.set(Pending::CLOSE);
+        self.unsettled.set(unsettled::MOVED);
+        self.pending.set(pending::CLOSE);
         self.changed();
     }
 
@@ -388,7 +388,7 @@ impl Lifecycle {
         if let Some(why) = abort {
             self.abort(conn, why);
         }
-        self.unsettled.set(Unsettled::MOVED);
+        self.unsettled.set(unsettled::MOVED);
         self.rotate_later(cx);
     }
 
@@ -432,7 +432,7 @@ impl Lifecycle {
     pub(super) fn drop_side(&mut self, why: Why) {
         if let Some(successor) = self.take_successor() {
             self.abort(successor.id, why);
-            self.unsettled.set(Unsettled::MOVED);
+            self.unsettled.set(unsettled::MOVED);
         }
     }
 

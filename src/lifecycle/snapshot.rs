@@ -1,6 +1,6 @@
 //! What a snapshot keeps of a lifecycle: what is left of it once it holds no connection.
 
-use super::{Context, Lifecycle, Outage, Pending, State, limits};
+use super::{Context, Lifecycle, Outage, State, limits, pending};
 use crate::backoff::Failures;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoints;
@@ -144,7 +144,7 @@ impl Lifecycle {
         };
         self.changed();
         self.set_deadline(policy);
-        self.pending.set(Pending::HEAD);
+        self.pending.set(pending::HEAD);
     }
 
     fn restored_wait(&mut self, wait: &record::Wait, policy: &Policy, clock: &Clock) -> Wait {

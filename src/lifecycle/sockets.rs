@@ -1,6 +1,6 @@
 //! What the driver reports of sockets.
 
-use super::{Context, Ended, Lifecycle, Pending, State, Unsettled, connection, rotation};
+use super::{Context, Ended, Lifecycle, State, connection, pending, rotation, unsettled};
 use crate::action::{Session, Why};
 use crate::connection::Stage;
 use crate::event::{By, Closure, Established};
@@ -40,7 +40,7 @@ impl Lifecycle {
             return;
         }
         self.owed.close_stale(conn);
-        self.pending.set(Pending::CLOSE);
+        self.pending.set(pending::CLOSE);
     }
 
     pub(super) fn ready(
@@ -95,10 +95,10 @@ impl Lifecycle {
         } else {
             self.progressed(cx, conn);
         }
-        self.unsettled.set(Unsettled::MOVED);
+        self.unsettled.set(unsettled::MOVED);
         if self.credentials.is_renewal_owed() {
             // It fell due on the connection before and was not fetched.
-            self.pending.set(Pending::ATTEMPT);
+            self.pending.set(pending::ATTEMPT);
         }
         self.changed();
     }
@@ -109,7 +109,7 @@ impl Lifecycle {
         self.failures.negotiated(spread);
         self.sessions.established(resumable, session);
         if session == Session::Fresh {
-            self.unsettled.set(Unsettled::BEGUN);
+            self.unsettled.set(unsettled::BEGUN);
         }
         self.continuity = match session {
             Session::Resume if self.ready_since_start => Continuity::Resumed,

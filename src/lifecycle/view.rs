@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use super::{Lifecycle, Speakers, State, Unsettled};
+use super::{Lifecycle, Speakers, State, unsettled};
 use crate::action::Session;
 use crate::connection::Connection;
 use crate::id::{ConnId, Endpoint};
@@ -149,7 +149,7 @@ impl Lifecycle {
     /// The connections on which subscriptions may be spoken.
     pub(crate) fn speakers(&self, policy: &Policy) -> Speakers {
         let kept = policy.sessions.subscriptions == OnResume::Kept;
-        let begun = self.unsettled.has(Unsettled::BEGUN);
+        let begun = self.unsettled.has(unsettled::BEGUN);
         let State::Up { current, rotation } = &self.state else {
             let keeps = kept && self.sessions.next() == Session::Resume;
             return Speakers { keeps, begun, ..Speakers::default() };

@@ -1,6 +1,6 @@
 //! The application's wishes and the platform's hints.
 
-use super::{Context, Ended, Lifecycle, Outage, Pending, State, Then};
+use super::{Context, Ended, Lifecycle, Outage, State, Then, pending};
 use crate::action::Why;
 use crate::backoff::{Delay, draw};
 use crate::policy::NetworkDown;
@@ -15,7 +15,7 @@ impl Lifecycle {
             State::Idle | State::Halted(_) => self.begin_afresh(cx),
             State::Closing(closing) if closing.then == Then::Idle => {
                 closing.then = Then::Begin;
-                self.pending.set(Pending::REPORT);
+                self.pending.set(pending::REPORT);
             }
             State::Closing(_) | State::Waiting(_) | State::Up { .. } => {}
         }
@@ -47,7 +47,7 @@ impl Lifecycle {
                 if closing.deadline.is_none() {
                     closing.why = Why::Stop;
                 }
-                self.pending.set(Pending::REPORT);
+                self.pending.set(pending::REPORT);
                 let endpoint = closing.endpoint;
                 if let Then::Lose { settled: true, .. } = then {
                     count(&mut cx.stats.settled);
@@ -108,7 +108,7 @@ impl Lifecycle {
                 liveness.ask(heartbeat);
             }
         }
-        self.pending.set(Pending::PING);
+        self.pending.set(pending::PING);
     }
 
     /// Changes whether the link is paused or offline, and takes the hint if the way is free.
@@ -124,7 +124,7 @@ impl Lifecycle {
             self.unblock_rotation(cx);
         }
         // A renewal that waited for the way to be free.
-        self.pending.set(Pending::ATTEMPT);
+        self.pending.set(pending::ATTEMPT);
         self.changed();
     }
 }

@@ -2,15 +2,16 @@
 
 use super::{Desk, Subscriptions, is_given_up, less, more, to_say};
 use crate::event::Refusal;
+use crate::flags::Flags;
 use crate::id::{ConnId, Request, SubKey};
 use crate::policy::Subscriptions as Terms;
-use crate::slot::{Asked, Known, ListId, Marks, Slot, get, queue};
+use crate::slot::{Asked, Known, ListId, Slot, get, mark, queue};
 
 /// What an answer speaks for.
 struct Answered {
     asked: Asked,
     tries: u8,
-    marks: Marks,
+    marks: Flags,
 }
 
 impl Subscriptions {
@@ -26,7 +27,7 @@ impl Subscriptions {
             && get(slots, request.key.0).is_some_and(|slot| {
                 slot.facts.asked() == Asked::Subscribe
                     && slot.tries == 0
-                    && slot.marks.are_plain()
+                    && slot.marks == Flags(mark::PLAIN)
                     && self.is_last_request(slot, request)
             })
     }
@@ -55,7 +56,7 @@ impl Subscriptions {
     fn grant(&mut self, slots: &mut [Slot], terms: &Terms, key: SubKey) {
         let Some(answered) = self.answered(slots, terms, key.0) else { return };
         let known = match answered.asked {
-            Asked::Subscribe if answered.marks.has(Marks::RESYNC) => Known::Maybe,
+            Asked::Subscribe if answered.marks.has(mark::RESYNC) => Known::Maybe,
             Asked::Subscribe => Known::Held,
             Asked::Unsubscribe | Asked::Nothing => Known::Absent,
         };
@@ -76,13 +77,13 @@ impl Subscriptions {
         let Some(answered) = self.answered(desk.slots, terms, key) else { return };
         // A refused unsubscribe, and the answer to a wish that is gone, say no more than *not held*.
         let speaks_for_wish =
-            answered.asked == Asked::Subscribe && !answered.marks.has(Marks::OVERTAKEN);
+            answered.asked == Asked::Subscribe && !answered.marks.has(mark::OVERTAKEN);
         if let (true, Some(slot)) = (speaks_for_wish, get(desk.slots, key)) {
             slot.facts.set_known(Known::Absent);
             match refusal {
-                Refusal::Final if answered.marks.has(Marks::RESYNC) => {}
+                Refusal::Final if answered.marks.has(mark::RESYNC) => {}
                 Refusal::Final => {
-                    slot.marks.set(Marks::REFUSED);
+                    slot.marks.set(mark::REFUSED);
                     more(&mut self.counts.refused);
                 }
                 Refusal::Retry(delay) => {
@@ -126,7 +127,7 @@ impl Subscriptions {
         self.unweigh_home(slot);
         slot.facts.set_asked(Asked::Nothing);
         slot.tries = 0;
-        slot.marks.clear(Marks::OF_A_REQUEST);
+        slot.marks.clear(mark::OF_A_REQUEST);
         if slot.list == ListId::IN_FLIGHT {
             less(&mut self.counts.in_flight);
             slot.list = ListId::NONE;

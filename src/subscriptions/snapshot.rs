@@ -4,7 +4,7 @@ use super::waits::turns_up;
 use super::{Counts, Subscriptions, more, to_say_of};
 use crate::link::capacity;
 use crate::policy::{Policy, Subscriptions as Terms};
-use crate::slot::{Asked, Facts, Known, ListId, Marks, NOWHERE, RETRY_STEPS, Slot, get, wish};
+use crate::slot::{Asked, Facts, Known, ListId, NOWHERE, RETRY_STEPS, Slot, get, mark, wish};
 use crate::snapshot::{Clock, Fault, moment, record};
 use crate::time::{Instant, Nanos};
 
@@ -112,14 +112,14 @@ impl<'a> Loader<'a> {
         if slot.is_wanted() {
             return Err(Fault::Damaged);
         }
-        slot.marks.set(Marks::WANTED);
+        slot.marks.set(mark::WANTED);
         self.subscriptions.wanted.push_back(self.slots, key, wish);
         more(&mut self.subscriptions.counts.wanted);
         Ok(())
     }
 
     pub(crate) fn refuse(&mut self, key: u32) -> Result<(), Fault> {
-        self.slot(key)?.marks.set(Marks::REFUSED);
+        self.slot(key)?.marks.set(mark::REFUSED);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Desk, Subscriptions, is_given_up, less};
 use crate::policy::Subscriptions as Terms;
-use crate::slot::{Asked, ListId, Marks, RETRY_LISTS, RETRY_STEPS, Slot, get};
+use crate::slot::{Asked, ListId, RETRY_LISTS, RETRY_STEPS, Slot, get, mark};
 use crate::stats::count;
 use crate::time::{Instant, Nanos};
 
@@ -30,7 +30,7 @@ impl Subscriptions {
         let Some(slot) = get(desk.slots, key) else { return };
         self.unweigh(slot, terms);
         less(&mut self.counts.in_flight);
-        slot.marks.clear(Marks::RESYNC);
+        slot.marks.clear(mark::RESYNC);
         let asked_for_wish = slot.is_wanted() == (slot.facts.asked() == Asked::Subscribe);
         let tries = slot.tries;
         self.forget_place(desk.slots, key);
