@@ -164,7 +164,7 @@ impl Stats {
     }
 
     /// A connection or an attempt ended; `lost_at` if it was ready.
-    pub(crate) fn ended(&mut self, cause: Cause, settled: bool, lost_at: Option<Instant>) {
+    pub(crate) fn ended(&mut self, cause: Cause, lost_at: Option<Instant>) {
         self.lost_at = self.lost_at.or(lost_at);
         count(match cause {
             Cause::Closed { by: By::Peer, .. } => &mut self.closed_by_peer,
@@ -179,11 +179,6 @@ impl Stats {
             Cause::Moved => &mut self.moves,
             Cause::Degraded => &mut self.degraded_reconnects,
         });
-        if settled {
-            count(&mut self.settled);
-        } else if cause != Cause::Network {
-            count(&mut self.failures);
-        }
     }
 
     /// A silent peer was presumed dead so long after its last byte.

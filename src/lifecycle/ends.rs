@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::event::{By, Fact};
 use crate::id::Endpoint;
 use crate::policy::Policy;
+use crate::stats::{Stats, count};
 use crate::status::{Cause, Halted};
 use crate::time::Nanos;
 use crate::verdict::Verdict;
@@ -93,18 +94,20 @@ impl Lifecycle {
     /// and what kind of delay follows otherwise.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn learn(&mut self, cx: &mut Context<'_>, ended: &Ended) -> (Option<Halted>, Cadence) {
-        cx.stats.ended(ended.cause, ended.settled, ended.was_ready.then_some(cx.now));
+        cx.stats.ended(ended.cause, ended.was_ready.then_some(cx.now));
         let failed = !ended.settled && ended.cause != Cause::Network;
         let rejected = ended.verdict == Verdict::Reauthenticate;
         if ended.settled {
-            self.settled(ended.endpoint);
+            self.settled(cx.stats, ended.endpoint);
         }
         self.learn_session(cx, ended, failed && !rejected);
         let cadence = self.learn_endpoint(cx, ended, failed && !rejected);
-        if failed && cadence == Cadence::Round {
-            self.failures.raise_within_round();
-        } else if failed {
-            self.failures.raise(&cx.policy.retry);
+        if failed {
+            count(&mut cx.stats.failures);
+            match cadence {
+                Cadence::Round => self.failures.raise_within_round(),
+                Cadence::Ladder | Cadence::Suspended => self.failures.raise(&cx.policy.retry),
+            }
         }
         let halted = match ended.verdict {
             Verdict::Halt if ended.cause == Cause::Credentials => Some(Halted::Unauthorized),
@@ -126,7 +129,8 @@ impl Lifecycle {
     }
 
     /// What a settled connection teaches. Nothing else but `Start` lets failures be forgotten (P8).
-    pub(super) fn settled(&mut self, endpoint: Option<Endpoint>) {
+    pub(super) fn settled(&mut self, stats: &mut Stats, endpoint: Option<Endpoint>) {
+        count(&mut stats.settled);
         self.failures.forget();
         self.outage.spent = Nanos::ZERO;
         self.suspended = false;

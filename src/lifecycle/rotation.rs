@@ -325,8 +325,7 @@ impl Lifecycle {
         let State::Up { current, .. } = &self.state else { return };
         let endpoint = current.endpoint;
         if current.is_settled(cx.policy, cx.now, false) {
-            count(&mut cx.stats.settled);
-            self.settled(Some(endpoint));
+            self.settled(cx.stats, Some(endpoint));
         }
         count(&mut cx.stats.rotations);
         let State::Up { current, .. } = &mut self.state else { return };

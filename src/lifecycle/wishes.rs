@@ -4,7 +4,6 @@ use super::{Context, Ended, Lifecycle, Outage, State, Then, pending};
 use crate::action::Why;
 use crate::backoff::{Delay, draw};
 use crate::policy::NetworkDown;
-use crate::stats::count;
 use crate::status::Cause;
 use crate::time::Nanos;
 use crate::verdict::Verdict;
@@ -50,8 +49,7 @@ impl Lifecycle {
                 self.pending.set(pending::REPORT);
                 let endpoint = closing.endpoint;
                 if let Then::Lose { settled: true, .. } = then {
-                    count(&mut cx.stats.settled);
-                    self.settled(Some(endpoint));
+                    self.settled(cx.stats, Some(endpoint));
                 }
             }
             State::Up { current, .. } if !current.is_open() => {
@@ -62,8 +60,7 @@ impl Lifecycle {
             State::Up { current, .. } => {
                 if current.is_settled(cx.policy, cx.now, false) {
                     let endpoint = current.endpoint;
-                    count(&mut cx.stats.settled);
-                    self.settled(Some(endpoint));
+                    self.settled(cx.stats, Some(endpoint));
                 }
                 self.close(Why::Stop, Then::Idle);
             }
