@@ -6,7 +6,7 @@ use redial::{
     Closure, Event, Heartbeat, Instant, Limit, NetworkDown, Phase, PolicyBuilder, Stats, WaitsFor,
 };
 
-use super::{Hand, exact, refused, secs};
+use super::{Hand, NANO, exact, refused, secs};
 
 impl Hand {
     fn stats(&self) -> Stats {
@@ -35,6 +35,16 @@ fn time_counts_as_wanted_from_start_to_stop() {
     let mut hand = Hand::new(deaf());
     hand.after(secs(5)).tell(Event::Start).after(secs(7)).tell(Event::Stop).after(secs(100));
     assert_eq!(hand.stats().wanted_ns, nanos(secs(7)));
+}
+
+#[test]
+fn a_clock_that_runs_backwards_is_counted_and_no_other() {
+    let mut hand = Hand::started(deaf());
+    hand.live().after(secs(40)).tell(Event::Rotate).tell(Event::Rotate);
+    assert_eq!(hand.stats().clock_anomalies, 0);
+    let earlier = hand.clock.ago(NANO);
+    hand.link.handle(earlier, Event::Rotate).expect("no misuse");
+    assert_eq!(hand.stats().clock_anomalies, 1);
 }
 
 #[test]

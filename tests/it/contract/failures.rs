@@ -1,7 +1,7 @@
 //! What a failure counts as, and how soon the next attempt follows it (P8).
 
 use redial::{
-    Action, Closure, Established, Event, How, Millis, NetworkDown, Phase, Rotation, Verdict,
+    Action, Cause, Closure, Established, Event, How, Millis, NetworkDown, Phase, Rotation, Verdict,
 };
 
 use super::{Hand, QUICK, exact, refused, secs};
@@ -35,6 +35,17 @@ fn p8_only_the_first_retry_soon_of_an_outage_is_answered_soon() {
     assert!(hand.dials().delay <= QUICK, "the first after a settled connection");
     hand.closed(soon);
     assert!(hand.dials().delay <= QUICK, "and a new outage has one of its own");
+}
+
+#[test]
+fn p8_what_was_heard_before_ready_proves_no_uptime() {
+    let mut hand = Hand::started(exact().ready_within(Some(secs(5))));
+    hand.connects();
+    // The driver is late: the deadline of ready is so long past that it would do to settle.
+    hand.clock.advance(secs(50));
+    hand.received();
+    assert_eq!(hand.status().cause, Some(Cause::ReadyTimeout));
+    assert_eq!((hand.link.stats().settled, hand.attempt()), (0, 2));
 }
 
 #[test]
