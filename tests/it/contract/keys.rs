@@ -54,6 +54,10 @@ fn p5_a_key_is_free_once_it_is_neither_wanted_nor_in_flight_nor_held() {
     assert!(!hand.is_free(), "the peer holds it, and is asked not to");
     hand.acked(parted);
     assert!(hand.is_free(), "the peer let it go");
+
+    hand.subscribe(KEY.get());
+    hand.link.handle(hand.now(), Event::Unsubscribe { key: KEY }).expect("no misuse");
+    assert!(!hand.is_free(), "the peer holds it, and is yet to be asked not to");
     assert!(!hand.link.is_free(SubKey::new(4)), "outside the storage");
 }
 
