@@ -572,6 +572,22 @@ fn p5_what_a_lost_successor_was_asked_for_is_said_again_where_its_session_goes_o
 }
 
 #[test]
+fn p5_a_key_that_only_the_successor_holds_is_not_free() {
+    let (mut hand, spoken) = speaking_to_a_successor();
+    let key = SubKey::new(1);
+    let asked = hand.tell(Event::Subscribe { key });
+    assert_eq!(requests(conn(2), &asked).len(), 1);
+    hand.ack_all(conn(2), &asked);
+    hand.link.handle(hand.now, Event::Unsubscribe { key }).expect("no misuse");
+    assert!(!hand.link.is_free(key), "it holds it, and is yet to be asked not to");
+    let parted = hand.drain();
+    hand.ack_all(conn(2), &parted);
+    assert!(hand.link.is_free(key), "neither of them holds it");
+    hand.ack_all(conn(2), &spoken);
+    assert_eq!(hand.link.current(), Some(conn(2)));
+}
+
+#[test]
 fn without_rotation_a_move_is_break_before_make() {
     let policy = Policy::builder().heartbeat(None).build().expect("right");
     let mut hand = Hand::live(policy, 1);
