@@ -229,6 +229,18 @@ fn p4_a_socket_that_opens_after_it_was_given_up_is_closed_before_the_next_open()
 }
 
 #[test]
+fn p4_a_socket_that_opens_while_its_abort_is_not_yet_handed_out_is_closed_once() {
+    let mut hand = Hand::new(Policy::new());
+    let conn = hand.dialled(1);
+    hand.now = hand.link.deadline().expect("it is dialled no longer than open_within");
+    hand.link.handle(hand.now, Event::TimerFired).expect("no misuse");
+    hand.link.handle(hand.now, Event::Opened { conn }).expect("no misuse");
+    let actions = hand.drain();
+    let closes: Vec<_> = actions.iter().filter(|it| matches!(it, Action::Close { .. })).collect();
+    assert_eq!(closes, [&Action::Close { conn, how: How::Abort, why: Why::OpenTimeout }]);
+}
+
+#[test]
 fn p4_a_connection_that_is_still_closing_is_gone_before_the_next_open() {
     let mut hand = Hand::new(Policy::new());
     let conn = hand.dialled(1);
