@@ -76,6 +76,21 @@ fn p5_a_key_that_a_lost_connection_held_is_free_unless_it_is_wanted() {
 }
 
 #[test]
+fn p5_a_key_that_a_lost_connection_held_is_free_unless_its_session_keeps_it() {
+    for (on_resume, resumable, is_free) in [
+        (OnResume::Kept, true, false),
+        (OnResume::Kept, false, true),
+        (OnResume::Replay, true, true),
+    ] {
+        let greets = policy().ready_within(Some(secs(5))).on_resume(on_resume);
+        let mut hand = Hand::started(greets);
+        hand.ready(Established::Fresh, resumable).subscribe(1).closed(refused());
+        hand.tell(Event::Unsubscribe { key: KEY });
+        assert_eq!(hand.is_free(), is_free, "{on_resume:?}, resumable: {resumable}");
+    }
+}
+
+#[test]
 fn p5_a_request_that_was_in_flight_on_a_lost_connection_keeps_no_key() {
     let mut hand = Hand::started(policy());
     hand.opened().subscribe(1).tell(Event::Unsubscribe { key: KEY });
@@ -228,6 +243,19 @@ fn p5_a_gap_is_repaired_on_the_connection_that_a_failed_rotation_falls_back_to()
         _ => false,
     };
     assert!(hand.actions().iter().any(said));
+}
+
+#[test]
+fn p5_a_gap_that_is_found_while_a_request_is_in_flight_is_repaired_though_that_is_refused() {
+    let mut hand = Hand::started(policy());
+    hand.opened().tell(Event::Subscribe { key: KEY });
+    let request = hand.request();
+    hand.tell(Event::Resync { key: KEY });
+    hand.tell(Event::Refused { conn: hand.conn, request, refusal: Refusal::Final });
+    assert_eq!(hand.link.counts().refused, 0);
+    let again = hand.request();
+    hand.acked(again);
+    assert_eq!(hand.phase(), Phase::Live);
 }
 
 #[test]

@@ -112,6 +112,14 @@ fn the_last_step_of_a_table_repeats() {
 }
 
 #[test]
+fn a_table_has_sixteen_steps_at_most() {
+    let steps: Vec<_> = (1_000..1_017).map(ms).collect();
+    let [most, more] = [16, 17].map(|len| Policy::builder().growth_table(&steps[..len]).build());
+    assert_eq!(most.expect("sixteen").growth_table().count(), 16);
+    assert!(more.is_err());
+}
+
+#[test]
 fn growth_is_read_back_as_it_was_said() {
     let (ratio, steps) = (Policy::builder().growth(3, 2), [ms(600), ms(600), ms(7_000)]);
     let [ratio, table] =

@@ -246,6 +246,18 @@ fn a_delay_that_the_server_asked_for_holds_under_another_ladder() {
 }
 
 #[test]
+fn p5_a_delay_that_is_served_in_turns_is_served_in_turns_of_a_longer_ladder() {
+    let calm = || exact().heartbeat(None);
+    let run = put_off(calm().subscription_retry(secs(1), secs(4)));
+    let mut next = run.taken_over(calm().subscription_retry(secs(1), secs(30)));
+    let begun_at = next.now;
+    next.dials();
+    next.opened();
+    next.waits_for(request_of);
+    assert_eq!(next.now.saturating_since(begun_at), secs(34), "a turn of 4 s and one of 30 s");
+}
+
+#[test]
 fn a_halt_is_a_halt_under_any_policy() {
     let mut run = Run::new(exact());
     run.tell(Event::Start);
