@@ -121,11 +121,8 @@ impl Subscriptions {
 /// last one, and how long it takes.
 fn step(terms: &Terms, tries: u8, floor: Nanos) -> (u8, Nanos) {
     let (mut step, mut wait) = (0_u8, terms.retry_shortest);
-    let last = RETRY_STEPS.saturating_sub(1);
-    while usize::from(step) < last
-        && wait < terms.retry_longest
-        && (step.saturating_add(1) < tries || wait < floor)
-    {
+    // A policy whose ladder had more steps than there are lists would not be valid.
+    while wait < terms.retry_longest && (step.saturating_add(1) < tries || wait < floor) {
         step = step.saturating_add(1);
         wait = wait.saturating_add(wait).min(terms.retry_longest);
     }
