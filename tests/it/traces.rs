@@ -152,6 +152,24 @@ fn a_link_that_grows_and_is_misused_replays() {
 }
 
 #[test]
+fn a_sink_that_fails_ends_the_trace_and_not_the_link() {
+    /// Has room for the header alone.
+    #[derive(Debug, Default)]
+    struct Full(bool);
+    impl core::fmt::Write for Full {
+        fn write_str(&mut self, _: &str) -> core::fmt::Result {
+            if core::mem::replace(&mut self.0, true) { Err(core::fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut link = Recorder::new(Policy::new(), Seed::from_u64(3), slots(0), Full::default())
+        .expect("it takes the header");
+    assert!(link.is_whole());
+    link.handle(Instant::ZERO, Event::Start).unwrap();
+    assert!(!link.is_whole());
+    assert!(matches!(link.poll_action(Instant::ZERO), Some(Action::Open { .. })));
+}
+
+#[test]
 fn a_replay_says_where_it_differs() {
     let mut link = Recorder::new(Policy::new(), Seed::from_u64(3), slots(0), String::new())
         .expect("a string takes it");
