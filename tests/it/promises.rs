@@ -448,10 +448,11 @@ fn p6_an_older_answer_is_not_taken_for_the_newer_one() {
     assert_eq!(hand.link.counts().in_flight, 1);
     let refusal = Refusal::Final;
     assert_eq!(hand.tell(Event::Refused { conn, request: first, refusal }), []);
+    assert_eq!(hand.link.stats().stale_events, 1);
     assert_eq!((hand.link.counts().in_flight, hand.link.counts().refused), (1, 0));
     hand.tell(Event::Acked { conn, request: again[0] });
     assert_eq!(hand.link.phase(), Phase::Live);
-    assert_eq!(hand.link.stats().stale_events, 1, "the older one alone");
+    assert_eq!(hand.link.stats().stale_events, 1, "this one answers the last request");
 }
 
 #[test]
