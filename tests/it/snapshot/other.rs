@@ -19,14 +19,14 @@ struct Run {
 impl Run {
     fn new(policy: PolicyBuilder) -> Self {
         let policy = policy.build().unwrap();
-        let link = Link::with_storage(policy, Seed::from_u64(1), vec![Slot::EMPTY; 2]);
+        let link = Link::with_storage(policy, Seed::from_u64(1), vec![Slot::EMPTY; 4]);
         Self { link, now: Instant::ZERO, conn: ConnId::new(0) }
     }
 
     /// What a process makes of it that takes over at once, under another policy.
     fn taken_over(&self, policy: PolicyBuilder) -> Self {
         let policy = policy.build().unwrap();
-        let link = load(policy, 2, self.now, None, &text(&self.link.snapshot())).unwrap();
+        let link = load(policy, 4, self.now, None, &text(&self.link.snapshot())).unwrap();
         Self { link, now: self.now, conn: self.conn }
     }
 
@@ -246,13 +246,25 @@ fn a_delay_that_the_server_asked_for_holds_under_another_ladder() {
 }
 
 #[test]
-fn p5_a_delay_that_is_served_in_turns_is_served_in_turns_of_a_longer_ladder() {
-    let calm = || exact().heartbeat(None);
+fn p5_a_delay_that_is_served_in_turns_holds_up_no_other_key_of_a_longer_ladder() {
+    let calm = || exact().heartbeat(None).timeouts(9);
     let run = put_off(calm().subscription_retry(secs(1), secs(4)));
     let mut next = run.taken_over(calm().subscription_retry(secs(1), secs(30)));
     let begun_at = next.now;
     next.dials();
     next.opened();
+    for key in [2, 3].map(SubKey::new) {
+        let asked = next.tell(Event::Subscribe { key });
+        let mut request = asked.iter().find_map(request_of).expect("it is asked for");
+        for delay in [1, 2, 4].map(secs) {
+            let refusal = Refusal::Retry(None);
+            next.tell(Event::Refused { conn: next.conn, request, refusal });
+            let waited;
+            (request, waited) = next.waits_for(request_of);
+            assert_eq!((request.key, waited), (key, delay));
+        }
+        next.tell(Event::Acked { conn: next.conn, request });
+    }
     next.waits_for(request_of);
     assert_eq!(next.now.saturating_since(begun_at), secs(34), "a turn of 4 s and one of 30 s");
 }
