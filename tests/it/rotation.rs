@@ -60,6 +60,8 @@ impl Hand {
         let actions = core::iter::from_fn(|| self.link.poll_action(self.now));
         let actions: Vec<_> = actions.take(1_000).collect();
         assert!(actions.len() < 1_000, "a drain without end");
+        let deadline = self.link.deadline();
+        assert!(deadline.is_none_or(|at| at > self.now), "P2: due at {deadline:?} already");
         actions
     }
 
