@@ -84,7 +84,7 @@ fn a_seed_from_a_generator_is_its_next_number() {
 /// When the next attempts are due of a link whose every dial fails.
 fn delays(link: &mut Link<[Slot; 0]>, mut now: Instant) -> Vec<Option<Instant>> {
     let mut delays = vec![];
-    while delays.len() < 8 {
+    for _ in 0..100 {
         let failed = core::iter::from_fn(|| link.poll_action(now))
             .find_map(|action| match action {
                 Action::Open { conn, .. } => Some(conn),
@@ -95,9 +95,12 @@ fn delays(link: &mut Link<[Slot; 0]>, mut now: Instant) -> Vec<Option<Instant>> 
         if failed.is_some() {
             delays.push(link.deadline());
         }
+        if delays.len() == 8 {
+            return delays;
+        }
         now = link.deadline().unwrap_or(now);
     }
-    delays
+    panic!("no attempt follows")
 }
 
 /// P11: a clone repeats its jitter until it is parted by another seed.
