@@ -43,11 +43,14 @@ impl Lifecycle {
         let renew_at = run_out.max(cx.now.after(cx.policy.retry.shortest));
         self.credentials.fetched(run_out, renew_at);
         match &mut self.state {
-            State::Waiting(wait) if wait.turn == Turn::Refreshing => {
-                wait.refreshed();
-            }
+            State::Waiting(wait) => match wait.turn {
+                Turn::Refreshing => wait.refreshed(),
+                // What it was about to ask for may be there (P13).
+                Turn::RefreshOwed => wait.turn = Turn::Waiting,
+                Turn::Waiting | Turn::Open => {}
+            },
             State::Up { .. } => self.rotation_refreshed(),
-            State::Waiting(_) | State::Idle | State::Closing(_) | State::Halted(_) => {}
+            State::Idle | State::Closing(_) | State::Halted(_) => {}
         }
         self.changed();
     }

@@ -50,6 +50,27 @@ fn never_asks_for_nothing_and_rejections_only_count() {
     assert_eq!(hand.status().halted, Some(Halted::Unauthorized));
 }
 
+/// An attempt that begins afresh finds an answer on its way, and has not asked itself yet.
+#[test]
+fn p13_what_is_owed_is_not_asked_for_where_an_answer_has_just_come() {
+    for (when, asks) in [(Refresh::OnRejection, false), (Refresh::EveryAttempt, true)] {
+        let mut hand = Hand::started(policy(when));
+        if when == Refresh::OnRejection {
+            hand.dials();
+            hand.closed(rejected());
+        }
+        let ticket = hand.asks();
+        let now = hand.now();
+        for event in [Event::Stop, Event::Start, fetched(ticket)] {
+            hand.link.handle(now, event).expect("no misuse");
+        }
+        hand.drain();
+        let actions = hand.actions();
+        assert_eq!(actions.iter().any(is_refresh), asks, "{when:?}: {actions:?}");
+        assert_eq!(actions.iter().any(is_open), !asks, "{when:?}: {actions:?}");
+    }
+}
+
 #[test]
 fn on_rejection_asks_before_the_attempt_that_follows_one_and_before_no_other() {
     let mut hand = Hand::started(policy(Refresh::OnRejection));
