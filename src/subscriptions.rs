@@ -222,11 +222,14 @@ impl Subscriptions {
 
     /// A session began on a connection that is gone already: it is what a resume will be about (P5).
     fn begin_unheard(&mut self, slots: &mut [Slot]) {
-        if self.parked.is_none() {
-            self.lose(slots);
-            self.home_open = self.counts.wanted.saturating_sub(self.counts.refused);
+        if self.parked.is_some() {
+            return self.take_over();
         }
+        self.lose(slots);
         self.take_over();
+        // What is wanted from now on counts beside what that session holds.
+        self.advance(slots);
+        self.home_open = self.counts.wanted.saturating_sub(self.counts.refused);
     }
 
     /// The successor is the current connection now.

@@ -32,6 +32,7 @@ fn p5_all_is_said_again_where_the_session_of_a_successor_that_nobody_spoke_to_go
     hand.now = hand.now.saturating_add(secs(10));
     let mut actions = hand.tell(Event::TimerFired);
     assert_eq!(hand.link.phase(), Phase::Waiting, "both are dead");
+    actions.extend(hand.tell(Event::Subscribe { key: SubKey::new(2) }));
     let next = loop {
         if let Some(next) = opened(&actions) {
             break next;
@@ -41,8 +42,9 @@ fn p5_all_is_said_again_where_the_session_of_a_successor_that_nobody_spoke_to_go
     let spoken = hand.tell(ready(next, Established::Resumed));
     let asked = requests(next, &spoken);
     let keys: Vec<_> = asked.iter().map(|it| it.key.get()).collect();
-    assert_eq!(keys, [0, 1], "the session is the successor's, and it holds nothing");
-    for (request, phase) in asked.into_iter().zip([Phase::Restoring, Phase::Live]) {
+    assert_eq!(keys, [0, 1, 2], "the session is the successor's, and it holds nothing");
+    for (request, phase) in asked.into_iter().zip([Phase::Restoring, Phase::Restoring, Phase::Live])
+    {
         hand.tell(Event::Acked { conn: next, request });
         assert_eq!(hand.link.phase(), phase);
     }
