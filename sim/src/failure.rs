@@ -106,7 +106,9 @@ fn file(promise: Promise, trace: &str) -> Option<PathBuf> {
 fn target_folder() -> Option<PathBuf> {
     let exe = env::current_exe().ok();
     let mut around = exe.iter().flat_map(|exe| exe.ancestors());
-    let tagged = around.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    // Cargo tags a folder only if it made it.
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    let tagged = around.find(|folder| marks.iter().any(|mark| folder.join(mark).is_file()));
     // Cargo takes a relative one from where it was started, which need not be where a test runs.
     let told = || env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|it| it.is_absolute());
     tagged.map(Path::to_path_buf).or_else(told)
