@@ -429,6 +429,7 @@ impl Judge {
         let why = if !self.wish.wanted {
             Why::Stop
         } else if self.view.status.cause == Some(redial::Cause::Moved) {
+            self.check_way_free()?;
             self.check_move_asked()?;
             let current = self.role(Role::Current).map(|it| it.id);
             let restored = current.is_some_and(|it| self.keys.are_restored(&self.terms, it));

@@ -209,7 +209,7 @@ impl Judge {
             Event::Unsubscribe { key } => self.keys.withdraw(key),
             Event::Resync { key } => self.keys.resync(key),
             Event::CredentialsReady { lasts, .. } => {
-                let rotates = self.check_may_rotate("credentials").is_ok();
+                let rotates = self.check_may_rotate_once_free("credentials").is_ok();
                 self.credentials.fetched(&self.terms, self.now, lasts, rotates);
             }
             Event::CredentialsFailed { fatal, .. } => return self.refresh_failed(fatal),

@@ -81,13 +81,18 @@ impl Judge {
         (from, to)
     }
 
-    /// Whether another connection was asked for, and nothing has to come before it.
+    /// Whether another connection was asked for.
     pub(super) fn check_move_asked(&self) -> Check {
         let Some(current) = self.role(Role::Current) else { return Ok(()) };
         let (from, _) = self.asked_to_move(current);
-        ensure(self.now >= from && !self.wish.is_blocked(), Promise::Rotation, || {
-            format!("moves at {}, asked for from {from} on, {:?}", self.now, self.wish)
+        ensure(self.now >= from, Promise::Rotation, || {
+            format!("moves at {}, asked for from {from} on", self.now)
         })
+    }
+
+    /// Whether neither a pause nor the network stands in the way.
+    pub(super) fn check_way_free(&self) -> Check {
+        ensure(!self.wish.is_blocked(), Promise::Rotation, || format!("moves in {:?}", self.wish))
     }
 
     /// Whether a rotation may begin now.
@@ -110,6 +115,12 @@ impl Judge {
 
     /// Whether a rotation may begin as far as limits, floors and reasons go.
     pub(super) fn check_may_rotate(&self, what: &str) -> Check {
+        self.check_way_free()?;
+        self.check_may_rotate_once_free(what)
+    }
+
+    /// The same, whatever stands in the way: what fell due before that came up is served, too.
+    pub(super) fn check_may_rotate_once_free(&self, what: &str) -> Check {
         ensure(self.terms.rotate.is_some(), Promise::Rotation, || {
             format!("{what}, and the policy has none")
         })?;
