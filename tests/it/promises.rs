@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use redial::{
     Action, Cause, Closure, ConnId, Endpoint, Established, Event, Fact, Heartbeat, How, Instant,
@@ -612,6 +613,34 @@ fn p9_a_retry_after_is_served_whoever_asks() -> Outcome {
     world.advance(secs(60))?;
     assert_eq!(world.status().phase, Phase::Live);
     Ok(())
+}
+
+/// P8, P9: a fleet that a limit, or a server's floor, holds up at one instant rises one by one.
+#[test]
+fn p8_what_was_held_up_together_goes_on_one_by_one() {
+    let limited = Policy::builder().attempts(Limit::new(1, secs(100))).build().expect("right");
+    let refused = Closure::unknown().io(IoKind::Refused);
+    let asked_to_wait = Closure::peer().http(503).retry_after(secs(100));
+    let cases = [
+        (limited, refused, WaitsFor::Limit, secs(200)),
+        (Policy::new(), asked_to_wait, WaitsFor::Floor, secs(110)),
+    ];
+    for (policy, closure, waits_for, latest) in cases {
+        let rises = (0..20).map(|seed| {
+            let mut link = Link::new(policy, Seed::from_u64(seed));
+            for event in [Event::Start, Event::Closed { conn: ConnId::new(1), closure }] {
+                link.handle(Instant::ZERO, event).expect("no misuse");
+                while link.poll_action(Instant::ZERO).is_some() {}
+            }
+            assert_eq!(link.status().waits_for, Some(waits_for));
+            link.status().until.expect("it ends")
+        });
+        let rises: BTreeSet<Instant> = rises.collect();
+        assert_eq!(rises.len(), 20, "{waits_for:?}: no two at once");
+        let within =
+            |at: &Instant| (secs(100)..=latest).contains(&at.saturating_since(Instant::ZERO));
+        assert!(rises.iter().all(within), "{waits_for:?}: {rises:?}");
+    }
 }
 
 #[test]

@@ -97,6 +97,31 @@ fn p6_sockets_that_open_too_late_are_closed_and_the_one_in_use_between_them_is_n
     assert_eq!(hand.link.stats().stale_events - stale_before, 2);
 }
 
+/// P4: what is leaving is not held beside the next attempt.
+#[test]
+fn p4_what_is_leaving_is_dropped_once_the_one_that_took_over_is_lost() {
+    let mut hand = Hand::live(policy(), 1);
+    assert_eq!(opened(&hand.tell(Event::Rotate)), Some(conn(2)));
+    let spoken = hand.tell(Event::Opened { conn: conn(2) });
+    let parted = hand.ack_all(conn(2), &spoken);
+    assert_eq!(closes(&parted), [(conn(1), How::Graceful, Why::Moved)]);
+    let lost = hand.closed(conn(2), Closure::peer().code(1006));
+    assert_eq!(closes(&lost), [(conn(1), How::Abort, Why::Moved)]);
+}
+
+/// P6: two connections are held, and one of them was asked.
+#[test]
+fn p6_an_answer_counts_on_the_connection_that_was_asked() {
+    let mut hand = Hand::live(policy(), 1);
+    hand.tell(Event::Rotate);
+    let spoken = hand.tell(Event::Opened { conn: conn(2) });
+    let request = requests(conn(2), &spoken)[0];
+    hand.tell(Event::Acked { conn: conn(1), request });
+    assert_eq!((hand.link.current(), hand.link.stats().stale_events), (Some(conn(1)), 1));
+    hand.tell(Event::Acked { conn: conn(2), request });
+    assert_eq!((hand.link.current(), hand.link.stats().stale_events), (Some(conn(2)), 1));
+}
+
 #[test]
 fn p13_credentials_that_are_forbidden_end_rotating_and_others_that_fail_put_it_off() {
     let policy = policy().to_builder().refresh(Refresh::EveryAttempt).build().expect("right");
