@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    By, Closure, Fact, Heartbeat, JitterKind, Limit, Millis, NetworkDown, OnResume, Pings, Policy,
-    Refresh, Rotation, Rule, Suspension, Verdict, WhenDegraded,
+    By, Closure, Fact, FirstPing, Heartbeat, JitterKind, Limit, Millis, NetworkDown, OnResume,
+    Pings, Policy, Refresh, Rotation, Rule, Suspension, Verdict, WhenDegraded,
 };
 
 /// The figures of a policy. The judge computes every bound from these alone, never from the core's
@@ -69,6 +69,7 @@ pub struct Beat {
     pub ping_after: Duration,
     pub dead_after: Duration,
     pub pings: Pings,
+    pub first: FirstPing,
 }
 
 /// The slower cadence of a long outage.
@@ -246,6 +247,7 @@ impl From<Heartbeat> for Beat {
             ping_after: heartbeat.ping_after(),
             dead_after: heartbeat.dead_after(),
             pings: heartbeat.sends(),
+            first: heartbeat.first_ping(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One connection, as its driver can know it.
 
-use redial::{ConnId, Endpoint, Instant, Millis, Pings, Session, Why};
+use core::time::Duration;
+
+use redial::{ConnId, Endpoint, FirstPing, Instant, Millis, Pings, Session, Why};
 
 use crate::terms::{Beat, Terms};
 
@@ -140,9 +142,12 @@ impl Connection {
         }
     }
 
-    /// A ping is handed out. The first one may be drawn to come early. False if nothing asks for it.
+    /// A ping is handed out. False if nothing asks for it, and it is none that may be drawn to come early.
     pub(super) fn pings(&mut self, now: Instant) -> bool {
-        let asked = core::mem::take(&mut self.ping_owed) || self.pinged_at.is_none();
+        let early =
+            |beat: Beat| beat.first == FirstPing::Jittered && beat.ping_after != Duration::MAX;
+        let drawn = self.pinged_at.is_none() && self.beat.is_some_and(early);
+        let asked = core::mem::take(&mut self.ping_owed) || drawn;
         self.pinged_at = Some(now);
         self.ping_at.get_or_insert(now);
         asked

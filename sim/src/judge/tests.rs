@@ -441,6 +441,25 @@ fn p7_a_silence_that_is_not_noticed() {
 }
 
 #[test]
+fn p7_a_first_ping_before_it_is_due() {
+    caught(Promise::SilenceIsNoticed, |court| {
+        court.live()?;
+        court.event(200, Event::Received { conn: conn(1) })?;
+        court.act(Action::Ping { conn: conn(1) })
+    });
+    caught_under(
+        |terms| terms.heartbeat = None,
+        Promise::SilenceIsNoticed,
+        |court| {
+            court.start()?;
+            court.phase(Phase::Live, 0);
+            court.event(100, Event::Opened { conn: conn(1) })?;
+            court.act(Action::Ping { conn: conn(1) })
+        },
+    );
+}
+
+#[test]
 fn p7_killed_too_early() {
     caught(Promise::SilenceIsNoticed, |court| {
         court.live()?;
