@@ -438,7 +438,11 @@ impl Subscriptions {
         self.unweigh(slot, terms);
         slot.marks.clear(mark::REFUSED);
         less(&mut self.counts.refused);
-        self.queue_up(slots, key);
+        // It may be about to be unsubscribed.
+        if slot.list != ListId::IN_FLIGHT {
+            self.forget_place(slots, key);
+            self.queue_up(slots, key);
+        }
         self.weigh(slots, key, terms);
     }
 }
@@ -688,9 +692,11 @@ const fn to_say(slot: &Slot) -> Asked {
 
 /// The same, were this what is known.
 const fn to_say_of(slot: &Slot, known: Known) -> Asked {
+    // What another connection refused for good is not to be held on this one (P5).
+    let is_due = slot.is_wanted() && !slot.is_refused();
     match known {
-        Known::Absent | Known::Maybe if slot.is_wanted() && !slot.is_refused() => Asked::Subscribe,
-        Known::Maybe | Known::Held if !slot.is_wanted() => Asked::Unsubscribe,
+        Known::Absent | Known::Maybe if is_due => Asked::Subscribe,
+        Known::Maybe | Known::Held if !is_due => Asked::Unsubscribe,
         Known::Absent | Known::Maybe | Known::Held => Asked::Nothing,
     }
 }

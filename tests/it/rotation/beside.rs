@@ -2,7 +2,7 @@
 
 use redial::{
     Action, Closure, Established, Event, Heartbeat, How, IoKind, JitterKind, OnResume, Phase,
-    Policy, Refresh, Rotation, SubKey, Ticket, Why,
+    Policy, Refresh, Refusal, Rotation, SubKey, Ticket, Why,
 };
 
 use super::{AFTER, Hand, JITTER, closes, conn, opened, policy, ready, requests, secs};
@@ -120,6 +120,47 @@ fn p6_an_answer_counts_on_the_connection_that_was_asked() {
     assert_eq!((hand.link.current(), hand.link.stats().stale_events), (Some(conn(1)), 1));
     hand.tell(Event::Acked { conn: conn(2), request });
     assert_eq!((hand.link.current(), hand.link.stats().stale_events), (Some(conn(2)), 1));
+}
+
+/// P5: the server's word on one connection holds for the other one.
+#[test]
+fn p5_what_a_lost_successor_was_refused_for_good_is_not_held_any_longer() {
+    let mut hand = Hand::live(policy(), 2);
+    hand.tell(Event::Rotate);
+    let spoken = hand.tell(Event::Opened { conn: conn(2) });
+    let refused = requests(conn(2), &spoken)[0];
+    hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    let spoken = hand.closed(conn(2), Closure::peer().code(1006));
+    let unsubscribes = |action: &Action| match action {
+        Action::Unsubscribe { conn, request } => Some((*conn, *request)),
+        _ => None,
+    };
+    let said: Vec<_> = spoken.iter().filter_map(unsubscribes).collect();
+    assert_eq!(said.len(), 1, "{spoken:?}");
+    let (on, request) = said[0];
+    assert_eq!((on, request.key), (conn(1), refused.key));
+    assert_eq!((hand.link.phase(), hand.link.counts().pending), (Phase::Live, 1));
+    hand.tell(Event::Acked { conn: conn(1), request });
+    assert_eq!((hand.link.phase(), hand.link.counts().pending), (Phase::Live, 0));
+    // Wanted anew, it is asked for anew.
+    let spoken = hand.tell(Event::Subscribe { key: refused.key });
+    let asked = requests(conn(1), &spoken);
+    assert_eq!(asked.iter().map(|it| it.key).collect::<Vec<_>>(), [refused.key]);
+}
+
+/// The same, and it is wanted anew before that is said.
+#[test]
+fn p5_a_refusal_that_is_lifted_before_it_reaches_the_current_connection_changes_nothing_there() {
+    let mut hand = Hand::live(policy(), 2);
+    hand.tell(Event::Rotate);
+    let spoken = hand.tell(Event::Opened { conn: conn(2) });
+    let refused = requests(conn(2), &spoken)[0];
+    hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    let lost = Event::Closed { conn: conn(2), closure: Closure::peer().code(1006) };
+    hand.link.handle(hand.now, lost).expect("no misuse");
+    let spoken = hand.tell(Event::Subscribe { key: refused.key });
+    assert_eq!(requests(conn(1), &spoken), []);
+    assert_eq!((hand.link.phase(), hand.link.counts().refused), (Phase::Live, 0));
 }
 
 #[test]

@@ -47,7 +47,8 @@ impl Keys {
         if subscribe {
             self.check_subscribe(now, speech, name, key)
         } else {
-            must(!key.wanted, || format!("key {name} is wanted and unsubscribed"))
+            let is_due = key.wanted && key.refused == Refused::No;
+            must(!is_due, || format!("key {name} is wanted and unsubscribed"))
         }
     }
 

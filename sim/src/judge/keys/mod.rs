@@ -56,9 +56,8 @@ enum Refused {
 impl Key {
     /// What has to be said of it where the peer holds it so: subscribe, unsubscribe, or nothing.
     fn to_say(&self, on: &OnConnection) -> Option<bool> {
-        if self.wanted {
-            let wants = self.refused == Refused::No;
-            (wants && (on.held != Held::Yes || on.again)).then_some(true)
+        if self.wanted && self.refused == Refused::No {
+            (on.held != Held::Yes || on.again).then_some(true)
         } else {
             (on.held != Held::No).then_some(false)
         }
