@@ -566,17 +566,28 @@ impl Lifecycle {
                 cx.stats.recovered(cx.now);
             }
             Stage::Degraded => {
-                if cx.policy.reconnects_when_degraded() && !self.degraded_spent {
-                    self.degraded_spent = true;
-                    let settled = current.is_settled(cx.policy, cx.now, false);
-                    self.cause = Some(Cause::Degraded);
-                    let then = Then::Lose { settled, cause: Cause::Degraded };
-                    return self.close(Why::Degraded, then);
+                if self.leaves_degraded(cx) {
+                    return;
                 }
             }
         }
         // A move that was asked for while the keys were restored may begin.
         self.changed();
+    }
+
+    /// Reconnects where a key is given up and the policy says so: once before the next `Live`, and only
+    /// where the next connection could follow. True if it does.
+    fn leaves_degraded(&mut self, cx: &Context<'_>) -> bool {
+        let State::Up { current, .. } = &self.state else { return false };
+        let wanted = current.stage == Stage::Degraded && cx.policy.reconnects_when_degraded();
+        if !wanted || self.degraded_spent || self.is_blocked() {
+            return false;
+        }
+        self.degraded_spent = true;
+        let settled = current.is_settled(cx.policy, cx.now, false);
+        self.cause = Some(Cause::Degraded);
+        self.close(Why::Degraded, Then::Lose { settled, cause: Cause::Degraded });
+        true
     }
 
     /// Adds the time since the last accounting to the sums of the phase that it was spent in. Called

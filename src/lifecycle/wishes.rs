@@ -119,6 +119,7 @@ impl Lifecycle {
         }
         if was_blocked && !blocked {
             self.unblock_rotation(cx);
+            self.leaves_degraded(cx);
         }
         // A renewal that waited for the way to be free.
         self.pending.set(pending::ATTEMPT);

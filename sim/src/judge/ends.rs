@@ -443,7 +443,8 @@ impl Judge {
         } else {
             let degraded = self.terms.when_degraded == WhenDegraded::Reconnect;
             let given_up = degraded && self.keys.given_up(&self.terms);
-            ensure(given_up && !self.wish.degraded_spent, Promise::Wishes, || {
+            let free = !self.wish.is_blocked();
+            ensure(given_up && free && !self.wish.degraded_spent, Promise::Wishes, || {
                 format!("closes a wanted connection, given up {given_up}, {:?}", self.wish)
             })?;
             self.wish.degraded_spent = true;

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use redial::{
-    Action, Closure, Established, Event, Link, OnResume, Phase, PolicyBuilder, Refusal, Request,
-    Rotation, Seed, Slot, SubKey, WhenDegraded,
+    Action, Closure, Established, Event, Link, NetworkDown, OnResume, Phase, PolicyBuilder,
+    Refusal, Request, Rotation, Seed, Slot, SubKey, WhenDegraded,
 };
 
 use super::{Hand, NANO, exact, millis, refused, secs};
@@ -178,6 +178,28 @@ fn a_key_that_is_given_up_reconnects_once_where_the_policy_says_so() {
     assert_eq!(hand.phase(), Phase::Degraded, "not again before it was live");
     hand.after(secs(60));
     assert_eq!(hand.link.stats().attempts, 2);
+}
+
+/// A working connection is not given away while no other one may be opened.
+#[test]
+fn a_key_that_is_given_up_while_paused_reconnects_after_the_pause() {
+    for (stops, goes_on) in [(Event::Pause, Event::Resume), (Event::NetworkDown, Event::NetworkUp)]
+    {
+        let policy = policy()
+            .timeouts(1)
+            .when_degraded(WhenDegraded::Reconnect)
+            .network_down(NetworkDown::Probe);
+        let mut hand = Hand::started(policy);
+        hand.opened().tell(Event::Subscribe { key: KEY });
+        let request = hand.request();
+        hand.tell(stops);
+        hand.tell(Event::Refused { conn: hand.conn, request, refusal: Refusal::Retry(None) });
+        assert_eq!(hand.phase(), Phase::Degraded);
+        hand.tell(goes_on);
+        assert_eq!(hand.phase(), Phase::Closing);
+        hand.closed(Closure::peer().code(1000));
+        assert_eq!(hand.status().cause, Some(redial::Cause::Degraded));
+    }
 }
 
 /// A reconnection that a rotation did not make good is spent after a restart, too (P11).
