@@ -241,6 +241,8 @@ impl Lifecycle {
         }
         if free_at > cx.now {
             let within = cx.policy.attempts.map_or(cx.policy.retry.first_within, |it| it.interval);
+            // As wide as what is on top of a floor for an attempt (P9).
+            let within = within.max(Nanos(free_at.since(cx.now).0 / 10));
             rotation.until = free_at.after(draw(&mut self.jitter, Nanos::ZERO, within));
             return self.changed();
         }

@@ -34,7 +34,11 @@ struct Hand {
 
 impl Hand {
     fn new(policy: Policy) -> Self {
-        let link = Link::with_storage(policy, Seed::from_u64(3), [Slot::EMPTY; 8]);
+        Self::seeded(policy, 3)
+    }
+
+    fn seeded(policy: Policy, seed: u64) -> Self {
+        let link = Link::with_storage(policy, Seed::from_u64(seed), [Slot::EMPTY; 8]);
         Self { link, now: Instant::ZERO }
     }
 

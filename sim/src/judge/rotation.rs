@@ -143,12 +143,13 @@ impl Judge {
         let Some(current) = self.role(Role::Current).filter(|_| free) else {
             return Instant::MAX;
         };
-        let (_, to) = self.asked_to_move(current);
+        let (from, to) = self.asked_to_move(current);
         let again = self.rotations.again.map_or(Instant::ZERO, |(_, to)| to);
         if self.terms.rotate.is_none() {
             return to.max(again);
         }
-        // What limits and floors forbid is tried again up to one interval after they admit it.
+        // What limits and floors forbid is tried again up to one interval after they admit it, or up to
+        // a tenth of the time that is left until then.
         let rates = [self.terms.attempts, self.terms.attempts_long];
         let rates = rates.iter().flatten().chain(&self.terms.fresh_sessions);
         let widest = rates.map(|rate| rate.interval).max().unwrap_or_default();
@@ -157,7 +158,8 @@ impl Judge {
         let free_at = self.attempts.rotation_free_at(&self.terms);
         let free_at = free_at.max(self.sessions.free_at(&self.terms));
         let free_at = free_at.max(floors.max().unwrap_or_default());
-        let admitted = free_at.saturating_add(widest.max(self.terms.first_within));
+        let within = widest.max(self.terms.first_within).max(free_at.saturating_since(from) / 10);
+        let admitted = free_at.saturating_add(within);
         to.max(again).max(admitted)
     }
 

@@ -163,6 +163,26 @@ fn p5_a_refusal_that_is_lifted_before_it_reaches_the_current_connection_changes_
     assert_eq!((hand.link.phase(), hand.link.counts().refused), (Phase::Live, 0));
 }
 
+/// P9: a fleet whose successors were all turned away comes back over a tenth of the floor, as one whose
+/// attempts were does.
+#[test]
+fn p9_rotations_that_a_floor_holds_up_do_not_follow_it_all_at_once() {
+    let floor = secs(3_600);
+    let follows = (0..20).map(|seed| {
+        let mut hand = Hand::seeded(policy(), seed);
+        hand.tell(Event::Start);
+        hand.tell(Event::Opened { conn: conn(1) });
+        hand.tell(Event::Rotate);
+        let refused_at = hand.now;
+        hand.closed(conn(2), Closure::peer().http(503).retry_after(floor));
+        hand.wait_for_open();
+        hand.now.saturating_since(refused_at).saturating_sub(floor)
+    });
+    let follows: Vec<_> = follows.collect();
+    assert!(follows.iter().all(|it| *it <= floor / 10), "{follows:?}");
+    assert!(follows.iter().any(|it| *it > floor / 20), "{follows:?}");
+}
+
 #[test]
 fn p13_credentials_that_are_forbidden_end_rotating_and_others_that_fail_put_it_off() {
     let policy = policy().to_builder().refresh(Refresh::EveryAttempt).build().expect("right");
