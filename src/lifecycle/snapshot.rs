@@ -75,7 +75,7 @@ impl Lifecycle {
             failures: self.failures.record(),
             limits_full_ns: self.buckets.map(|bucket| bucket.record(now)),
             endpoints: self.endpoints.record(policy, now),
-            session: self.sessions.record(now),
+            session: self.sessions.record(policy, now),
             credentials: self.credentials.record(now),
             suspended: self.suspended,
             ever_ready: self.ever_ready,

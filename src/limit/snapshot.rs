@@ -27,7 +27,7 @@ impl Bucket {
 
 impl Limit {
     /// How long an empty bucket takes to have all its tokens again.
-    const fn refill(self) -> Nanos {
+    pub(crate) const fn refill(self) -> Nanos {
         self.tolerance().saturating_add(self.interval)
     }
 }

@@ -134,6 +134,8 @@ record! {
         failures: u32,
         /// When the limits of fresh sessions have all their tokens again; 0 if they have.
         limits_full_ns: [u64; SESSION_LIMITS],
+        /// How long each of them takes from empty to full, which tells one from another; 0 if none.
+        limits_refill_ns: [u64; SESSION_LIMITS],
     }
 }
 

@@ -350,6 +350,24 @@ fn p1_an_attempt_that_was_due_waits_for_a_tighter_limit_first() {
     assert!(next.now >= Instant::ZERO.saturating_add(secs(10)), "the first dial's token is back");
 }
 
+/// As any other limit: a policy that was put right is to help at once.
+#[test]
+fn a_limit_of_fresh_sessions_that_has_changed_is_no_emptier_than_empty() {
+    const DAY: Duration = secs(86_400);
+    let sessions = |limits: &[Limit]| exact().ready_within(Some(secs(10))).fresh_sessions(limits);
+    let (daily, often) = (Limit::new(1, DAY), Limit::new(1, secs(5)));
+    let mut run = Run::new(sessions(&[daily]));
+    run.tell(Event::Start);
+    run.fails();
+    // On top of a limit lies a draw as long as its interval.
+    let same = run.taken_over(sessions(&[daily])).dials().1;
+    assert!(same >= DAY, "{same:?}");
+    let changed = run.taken_over(sessions(&[often])).dials().1;
+    assert!(changed <= secs(10), "{changed:?}");
+    let moved = run.taken_over(sessions(&[often, Limit::new(1_000, DAY)])).dials().1;
+    assert!(moved <= secs(10), "{moved:?}");
+}
+
 #[test]
 fn p13_credentials_that_were_asked_for_are_not_asked_for_again() {
     let refreshes = || exact().refresh(Refresh::EveryAttempt);
