@@ -213,7 +213,8 @@ impl Cursor {
     /// other are half the counter's range apart. `narrow` itself for 64 bits and more.
     ///
     /// Every number of the stream goes through it, one to [`caught_up`](Self::caught_up) as well: it
-    /// leaves room below the first, so that one which arrives late has a place.
+    /// leaves room below the first, so that one which arrives late has a place. What it gives lies near
+    /// 2^62 for up to 62 bits.
     ///
     /// ```
     /// use redial::{Cursor, Seen};
@@ -231,8 +232,9 @@ impl Cursor {
     pub fn widen(&self, narrow: u64, bits: u32) -> u64 {
         let Some(range) = 1_u64.checked_shl(bits) else { return narrow };
         let below = range.wrapping_sub(1);
-        // One range up, so that there are numbers before the first.
-        let latest = self.latest().unwrap_or(range);
+        // Far up, at a multiple of the range: there are numbers before the first, and each epoch may
+        // begin below the one before.
+        let latest = self.latest().unwrap_or(range.max(1 << 62));
         let ahead = narrow.wrapping_sub(latest) & below;
         let next = latest.wrapping_add(ahead);
         if self.stream.is_none() || ahead <= below / 2 {

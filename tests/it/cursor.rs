@@ -228,6 +228,19 @@ fn a_narrow_counter_wraps_without_a_gap_or_a_repetition() {
     }
 }
 
+/// Each epoch may begin below the one before: there is room below all of them.
+#[test]
+fn a_late_number_has_a_place_however_the_epochs_began() {
+    let mut cursor = Cursor::new();
+    for (epoch, narrow) in [(0, 0), (1, 40_000), (2, 10_000), (3, 5)] {
+        let seq = cursor.widen(narrow, u16::BITS);
+        cursor.observe(epoch, seq);
+    }
+    let late = cursor.widen(u64::from(u16::MAX) - 2, u16::BITS);
+    assert_eq!(cursor.observe(3, late), Seen::Outdated);
+    assert_eq!(cursor.observe(3, cursor.widen(6, u16::BITS)), Seen::Next);
+}
+
 #[test]
 fn widening_has_an_answer_for_every_width() {
     for bits in [0, 1, 63, 64, 65, u32::MAX] {
