@@ -234,7 +234,7 @@ fn a_late_number_has_a_place_however_the_epochs_began() {
     let mut cursor = Cursor::new();
     for (epoch, narrow) in [(0, 0), (1, 40_000), (2, 10_000), (3, 5)] {
         let seq = cursor.widen(narrow, u16::BITS);
-        cursor.observe(epoch, seq);
+        let _ = cursor.observe(epoch, seq);
     }
     let late = cursor.widen(u64::from(u16::MAX) - 2, u16::BITS);
     assert_eq!(cursor.observe(3, late), Seen::Outdated);
