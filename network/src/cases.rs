@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::faults::{NIGHT, SLACK, recovery};
 use crate::lines::{Manner, monotonic_ns};
 use crate::strike::{begin, end, since};
+use crate::watch::allowed;
 use crate::world::World;
 
 /// A machine that falls asleep while a ping is under way, and wakes: that the answer is late says
@@ -59,7 +60,7 @@ pub(crate) fn client_crash_loop(world: &mut World) -> Result<String, String> {
         world.wait(IMPATIENCE, |watch| watch.asked() > asked);
     }
     let (window, attempts) = (since(began), world.watch.asked() - before);
-    let allowed = world.setup.policy.attempts_within(window + SLACK).unwrap_or(u64::MAX);
+    let allowed = allowed(&world.setup.policy, window + SLACK).unwrap_or(u64::MAX);
     let limit = world.setup.policy.attempts().expect("the policies here have one");
     if attempts <= limit.burst() as usize {
         return Err(format!("only {attempts} attempts: the limit was not tried"));
