@@ -197,7 +197,7 @@ impl Keys {
         self.check_request(terms, now, conn, request, subscribe)?;
         let Some(key) = self.keys.get_mut(&request.key) else { return Ok(()) };
         if key.refused == Refused::Unsure {
-            key.refused = Refused::No;
+            key.refused = if subscribe { Refused::No } else { Refused::Yes };
         }
         (key.hold, key.not_before) = (None, None);
         let wish = key.wish;
@@ -275,9 +275,10 @@ impl Keys {
         on.confirmed = false;
         let again = core::mem::take(&mut on.again);
         match refusal {
-            Refusal::Final if speaks && (again || !spoken) => key.refused = Refused::Unsure,
-            Refusal::Final if speaks => key.refused = Refused::Yes,
-            Refusal::Final => {}
+            // What was refused before stays so, whatever else comes.
+            Refusal::Final if !speaks || key.refused == Refused::Yes => {}
+            Refusal::Final if again || !spoken => key.refused = Refused::Unsure,
+            Refusal::Final => key.refused = Refused::Yes,
             Refusal::Retry(wait) => {
                 let wait = wait.map_or(Duration::ZERO, redial::Millis::as_duration);
                 let wait = wait.min(terms.server_delay_max);
