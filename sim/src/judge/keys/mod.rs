@@ -56,10 +56,10 @@ enum Refused {
 impl Key {
     /// What has to be said of it where the peer holds it so: subscribe, unsubscribe, or nothing.
     fn to_say(&self, on: &OnConnection) -> Option<bool> {
-        if self.wanted && self.refused == Refused::No {
-            (on.held != Held::Yes || on.again).then_some(true)
-        } else {
-            (on.held != Held::No).then_some(false)
+        match (self.wanted, self.refused) {
+            (true, Refused::No) => (on.held != Held::Yes || on.again).then_some(true),
+            (true, Refused::Unsure) => None,
+            (true, Refused::Yes) | (false, _) => (on.held != Held::No).then_some(false),
         }
     }
 
