@@ -59,7 +59,9 @@ impl Key {
         match (self.wanted, self.refused) {
             (true, Refused::No) => (on.held != Held::Yes || on.again).then_some(true),
             (true, Refused::Unsure) => None,
-            (true, Refused::Yes) | (false, _) => (on.held != Held::No).then_some(false),
+            (true, Refused::Yes) | (false, Refused::No | Refused::Unsure | Refused::Yes) => {
+                (on.held != Held::No).then_some(false)
+            }
         }
     }
 
