@@ -1,7 +1,5 @@
 //! One connection, as its driver can know it.
 
-use core::time::Duration;
-
 use redial::{ConnId, Endpoint, FirstPing, Instant, Millis, Pings, Session, Why};
 
 use crate::terms::{Beat, Terms};
@@ -144,8 +142,8 @@ impl Connection {
 
     /// A ping is handed out. False if nothing asks for it, and it is none that may be drawn to come early.
     pub(super) fn pings(&mut self, now: Instant) -> bool {
-        let early =
-            |beat: Beat| beat.first == FirstPing::Jittered && beat.ping_after != Duration::MAX;
+        // One that fell due before the server agreed to none is handed out.
+        let early = |beat: Beat| beat.first == FirstPing::Jittered;
         let drawn = self.pinged_at.is_none() && self.beat.is_some_and(early);
         let asked = core::mem::take(&mut self.ping_owed) || drawn;
         self.pinged_at = Some(now);
