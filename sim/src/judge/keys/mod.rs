@@ -210,6 +210,7 @@ impl Keys {
         }
         let on = speech.on_mut(request.key);
         on.asked = true;
+        on.confirmed &= subscribe;
         on.again = false;
         on.unsure = false;
         on.retry = None;
