@@ -163,6 +163,24 @@ fn p5_a_refusal_that_is_lifted_before_it_reaches_the_current_connection_changes_
     assert_eq!((hand.link.phase(), hand.link.counts().refused), (Phase::Live, 0));
 }
 
+/// The same, and it is wanted anew while that is in flight.
+#[test]
+fn p5_a_refusal_that_is_lifted_while_the_key_is_unsubscribed_has_it_asked_for_afterwards() {
+    let mut hand = Hand::live(policy(), 2);
+    hand.tell(Event::Rotate);
+    let spoken = hand.tell(Event::Opened { conn: conn(2) });
+    let refused = requests(conn(2), &spoken)[0];
+    hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    let unsubscribes = requests(conn(1), &hand.closed(conn(2), Closure::peer().code(1006)));
+    let spoken = hand.tell(Event::Subscribe { key: refused.key });
+    assert_eq!(requests(conn(1), &spoken), [], "one request for a key at a time");
+    let spoken = hand.tell(Event::Acked { conn: conn(1), request: unsubscribes[0] });
+    let asked = requests(conn(1), &spoken);
+    assert_eq!(asked.iter().map(|it| it.key).collect::<Vec<_>>(), [refused.key]);
+    hand.tell(Event::Acked { conn: conn(1), request: asked[0] });
+    assert_eq!((hand.link.counts().pending, hand.link.counts().refused), (0, 0));
+}
+
 /// P9: a fleet whose successors were all turned away comes back over a tenth of the floor, as one whose
 /// attempts were does.
 #[test]
