@@ -442,7 +442,9 @@ impl Judge {
             Why::Moved
         } else {
             let degraded = self.terms.when_degraded == WhenDegraded::Reconnect;
-            let given_up = degraded && self.keys.given_up(&self.terms);
+            // Once the way is free it leaves what it has called degraded since.
+            let called = before.status.phase == Phase::Degraded;
+            let given_up = degraded && (called || self.keys.given_up(&self.terms));
             let free = !self.wish.is_blocked();
             ensure(given_up && free && !self.wish.degraded_spent, Promise::Wishes, || {
                 format!("closes a wanted connection, given up {given_up}, {:?}", self.wish)
