@@ -2,7 +2,7 @@
 
 use redial::{
     Action, Closure, Established, Event, Heartbeat, How, IoKind, JitterKind, OnResume, Phase,
-    Policy, Refresh, Refusal, Rotation, SubKey, Ticket, Why,
+    Policy, Refresh, Refusal, Request, Rotation, SubKey, Ticket, Why,
 };
 
 use super::{AFTER, Hand, JITTER, closes, conn, opened, policy, ready, requests, secs};
@@ -122,14 +122,20 @@ fn p6_an_answer_counts_on_the_connection_that_was_asked() {
     assert_eq!((hand.link.current(), hand.link.stats().stale_events), (Some(conn(2)), 1));
 }
 
-/// P5: the server's word on one connection holds for the other one.
-#[test]
-fn p5_what_a_lost_successor_was_refused_for_good_is_not_held_any_longer() {
+/// Live with two keys held, and one of them refused for good on a rotation's successor.
+fn refused_on_the_successor() -> (Hand, Request) {
     let mut hand = Hand::live(policy(), 2);
     hand.tell(Event::Rotate);
     let spoken = hand.tell(Event::Opened { conn: conn(2) });
     let refused = requests(conn(2), &spoken)[0];
     hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    (hand, refused)
+}
+
+/// P5: the server's word on one connection holds for the other one.
+#[test]
+fn p5_what_a_lost_successor_was_refused_for_good_is_not_held_any_longer() {
+    let (mut hand, refused) = refused_on_the_successor();
     let spoken = hand.closed(conn(2), Closure::peer().code(1006));
     let unsubscribes = |action: &Action| match action {
         Action::Unsubscribe { conn, request } => Some((*conn, *request)),
@@ -151,11 +157,7 @@ fn p5_what_a_lost_successor_was_refused_for_good_is_not_held_any_longer() {
 /// The same, and it is wanted anew before that is said.
 #[test]
 fn p5_a_refusal_that_is_lifted_before_it_reaches_the_current_connection_changes_nothing_there() {
-    let mut hand = Hand::live(policy(), 2);
-    hand.tell(Event::Rotate);
-    let spoken = hand.tell(Event::Opened { conn: conn(2) });
-    let refused = requests(conn(2), &spoken)[0];
-    hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    let (mut hand, refused) = refused_on_the_successor();
     let lost = Event::Closed { conn: conn(2), closure: Closure::peer().code(1006) };
     hand.link.handle(hand.now, lost).expect("no misuse");
     let spoken = hand.tell(Event::Subscribe { key: refused.key });
@@ -166,11 +168,7 @@ fn p5_a_refusal_that_is_lifted_before_it_reaches_the_current_connection_changes_
 /// The same, and it is wanted anew while that is in flight.
 #[test]
 fn p5_a_refusal_that_is_lifted_while_the_key_is_unsubscribed_has_it_asked_for_afterwards() {
-    let mut hand = Hand::live(policy(), 2);
-    hand.tell(Event::Rotate);
-    let spoken = hand.tell(Event::Opened { conn: conn(2) });
-    let refused = requests(conn(2), &spoken)[0];
-    hand.tell(Event::Refused { conn: conn(2), request: refused, refusal: Refusal::Final });
+    let (mut hand, refused) = refused_on_the_successor();
     let unsubscribes = requests(conn(1), &hand.closed(conn(2), Closure::peer().code(1006)));
     let spoken = hand.tell(Event::Subscribe { key: refused.key });
     assert_eq!(requests(conn(1), &spoken), [], "one request for a key at a time");
